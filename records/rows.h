@@ -78,6 +78,7 @@ struct CellRow {
 enum class RunStatus { kRunning, kOk, kPartial, kFailed, kCrashed };
 // "running" "ok" "partial" (some phases are missing) "failed" (an error was reported) "crashed".
 std::string ToString(RunStatus status);
+RunStatus RunStatusFrom(const std::string& text);  // Error{kData} for anything else
 
 struct RunRow {
   int64_t id = 0;
@@ -95,6 +96,7 @@ struct RunRow {
 enum class PhaseStatus { kRunning, kOk, kFailed, kCrashed, kSkipped, kNotMeasured };
 // "running" "ok" "failed" "crashed" "skipped" (not asked for) "not measured" (cannot be, see reason).
 std::string ToString(PhaseStatus status);
+PhaseStatus PhaseStatusFrom(const std::string& text);
 
 struct PhaseRow {
   int64_t id = 0;

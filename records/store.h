@@ -33,8 +33,7 @@
 
 namespace SQLite {
 class Database;
-class Statement;
-}  // namespace SQLite
+}
 
 namespace tnb {
 
@@ -78,8 +77,8 @@ class Store {
   Store(Store&&) noexcept;
   ~Store();
 
-  // Runs `body`; commits when it returns, rolls back when it throws. Calls inside join it; they do not nest
-  // otherwise.
+  // Runs `body`; commits when it returns, rolls back when it throws. Calls inside join it, and one that
+  // fails inside undoes its own part only.
   void Transaction(const std::function<void()>& body);
 
   // The Put functions insert the row, or give the id of the row with the same key (hash); a model's or
@@ -138,14 +137,12 @@ class Store {
 
  private:
   Store(const std::filesystem::path& path, bool writable);
-  void Migrate(bool writable);
-  // Runs `body` and turns an SQLite exception into an Error that says what was being done.
-  void Guard(const std::string& doing, const std::function<void()>& body) const;
-  int64_t PutKeyed(const std::string& table, const std::string& hash, const std::vector<std::string>& columns,
-                   const std::vector<std::string>& values);
-  std::vector<PhaseRow> QueryPhases(const std::string& condition,
-                                    const std::vector<std::string>& values) const;
-  std::vector<RunView> QueryRuns(const std::string& condition, const std::vector<std::string>& values) const;
+  void Connect(bool writable);
+  void CheckSchema(bool writable);
+  // Runs `body` in a transaction, or in a savepoint of the one that is open, and turns SQLite's exceptions
+  // into Errors that say what was being done.
+  void Write(const std::string& doing, const std::function<void()>& body);
+  void Read(const std::string& doing, const std::function<void()>& body) const;
 
   std::filesystem::path path_;
   std::unique_ptr<SQLite::Database> database_;
