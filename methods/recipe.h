@@ -1,0 +1,64 @@
+// Recipes: the text form of a method (grammar in the README):
+//   method = stage *( "+" stage ); stage = name [ ":" key=value *( "," key=value ) ] [ "@" selector ]
+//   selector = item *( "/" item ); item = all | attn | mlp | q | k | v | o | gate | up | down | embed | head |
+//              blocks(a-b) | untouched | re(REGEX)
+// Items of one kind widen a selector (q/k), blocks(..) narrows it (q/blocks(3-5): q of blocks 3 to 5).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "methods/stage.h"
+
+namespace tnb {
+
+class Selector {
+ public:
+  // Error{kUsage} names the item that is not known.
+  static Selector Parse(const std::string& text);
+  bool Matches(const LinearSlot& slot) const;
+  bool MentionsEmbedding() const;
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+  struct Rules;
+  std::shared_ptr<const Rules> rules_;
+};
+
+struct RecipeStage {
+  const StageEntry* entry = nullptr;
+  StageValues values{{}};
+  Selector selector;
+  std::string text;  // canonical: every parameter with its value, sorted; selector always present
+  std::unique_ptr<Stage> stage;
+};
+
+struct Recipe {
+  std::vector<RecipeStage> stages;
+  std::string text;  // canonical form of the whole; what is stored and hashed
+};
+
+// Presets (methods/presets.json) are expanded first. Unknown names, parameters and values out of range are Error{kUsage}
+// with the nearest legal ones.
+Recipe ParseRecipe(const std::string& text);
+// Splits "a,b:x=1,y=2,c" into methods: a comma followed by NAME= continues the stage before it.
+std::vector<std::string> SplitMethodList(const std::string& text);
+
+// What one stage did to one linear.
+struct LayerOutcome {
+  size_t stage = 0;  // index into Recipe::stages
+  std::string name;
+  std::string format;  // Linear::Describe()
+  int64_t rows = 0, cols = 0;
+  WeightSize size;
+  double relative_error = 0;  // |W - W'|_F / |W|_F against the original W
+  double seconds = 0;
+  LinearReport report;
+};
+
+// Applies every stage of the recipe that matches, in order, to one slot.
+std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot);
+
+}  // namespace tnb

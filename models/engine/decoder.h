@@ -1,0 +1,80 @@
+// Decoder computes with a Model: a batch of token runs in, hidden states and logits out, keys and values kept in a cache.
+// Runs of many sequences are packed one after the other without padding; a run may continue another one that lies in
+// the cache, and several runs may continue the same one (a shared prefix is computed once).
+//
+// On the CPU the results of a token depend neither on the other runs of the batch nor on the number of threads, to
+// the last bit, for dense models (factorized linears choose their way of computing by the size of the batch).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/engine/model.h"
+
+namespace tnb {
+
+// Slots [begin, begin + count) of the cache.
+struct CacheSpan {
+  int64_t begin = 0;
+  int64_t count = 0;
+};
+
+// New tokens of one sequence.
+struct TokenRun {
+  std::vector<TokenId> tokens;
+  std::vector<CacheSpan> past;  // what they attend to, in order of position, all in the cache or earlier in the batch
+  std::vector<CacheSpan> own;   // where their keys and values go; counts sum to tokens.size()
+};
+
+class KvCache {
+ public:
+  KvCache(const ModelConfig& config, int64_t capacity, at::Device device = at::kCPU);
+
+  int64_t capacity() const { return capacity_; }
+  int64_t free_slots() const { return free_; }
+  // Takes `count` slots (possibly in pieces); Error{kInternal} when there are not as many.
+  std::vector<CacheSpan> Allocate(int64_t count);
+  void Release(const std::vector<CacheSpan>& spans);
+
+  at::Tensor& keys(int64_t block) { return keys_[static_cast<size_t>(block)]; }      // [capacity, kv heads, head size]
+  at::Tensor& values(int64_t block) { return values_[static_cast<size_t>(block)]; }  // the same
+  // Bytes of one token over all blocks.
+  int64_t token_bytes() const;
+
+ private:
+  int64_t capacity_ = 0;
+  int64_t free_ = 0;
+  std::vector<CacheSpan> free_spans_;  // sorted by begin, merged
+  std::vector<at::Tensor> keys_, values_;
+};
+
+class Decoder {
+ public:
+  explicit Decoder(const Model& model, at::Device device = at::kCPU, Execution execution = Execution::kAutomatic);
+  ~Decoder();
+
+  const Model& model() const { return model_; }
+  at::Device device() const { return device_; }
+  void set_execution(Execution execution) { execution_ = execution; }
+
+  // Hidden states after the final norm, one row a token of all runs in order: [tokens, hidden]. Fills the cache. With
+  // `rows` (indices into the tokens of all runs, ascending) only these rows are returned, and the last block computes
+  // no more than they need.
+  at::Tensor Forward(const std::vector<TokenRun>& runs, KvCache& cache, const std::vector<int64_t>& rows) const;
+  // [n, hidden] -> [n, vocabulary]
+  at::Tensor Logits(const at::Tensor& hidden) const;
+
+ private:
+  const Model& model_;
+  at::Device device_;
+  Execution execution_;
+  at::Tensor cosines_, sines_;  // [context, head size / 2]
+};
+
+// Rotary angles of `positions` positions: cos and sin, fp32 [positions, head size / 2], computed in fp64.
+std::pair<at::Tensor, at::Tensor> RotaryTables(const ModelConfig& config, int64_t positions);
+
+}  // namespace tnb

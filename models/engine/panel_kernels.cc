@@ -1,0 +1,290 @@
+#include "models/engine/panel_kernels.h"
+
+#include <cstring>
+
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC 12's own AVX-512 headers build "undefined" vectors from themselves, which these warnings misread.
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+// The oldest x86 targets would only lengthen the build; the baseline serves such processors.
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "models/engine/panel_kernels.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace tnb::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using DF = hn::CappedTag<float, 16>;
+constexpr int kLanes = static_cast<int>(hn::MaxLanes(DF()));
+constexpr int kVectors = static_cast<int>(kPanelRows) / kLanes;  // a row of 32 results
+// Rows of x computed together: as many accumulators as fit the registers (32 with AVX-512 and NEON, 16 elsewhere).
+constexpr int kTile = kVectors == 2 ? 12 : kVectors == 4 ? 3 : 2;
+
+template <int kRows>
+HWY_INLINE void TileF32(const float* HWY_RESTRICT b, const float* HWY_RESTRICT x, int64_t x_stride, int64_t depth,
+                        float* HWY_RESTRICT y, int64_t y_stride, bool accumulate) {
+  const DF d;
+  hn::Vec<DF> sum[kRows][kVectors];
+  for (int i = 0; i < kRows; ++i) {
+    for (int v = 0; v < kVectors; ++v) {
+      sum[i][v] = accumulate ? hn::LoadU(d, y + i * y_stride + v * kLanes) : hn::Zero(d);
+    }
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    hn::Vec<DF> row[kVectors];
+    for (int v = 0; v < kVectors; ++v) row[v] = hn::LoadU(d, b + k * kPanelRows + v * kLanes);
+    for (int i = 0; i < kRows; ++i) {
+      const auto value = hn::Set(d, x[i * x_stride + k]);
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = hn::MulAdd(value, row[v], sum[i][v]);
+    }
+  }
+  for (int i = 0; i < kRows; ++i) {
+    for (int v = 0; v < kVectors; ++v) hn::StoreU(sum[i][v], d, y + i * y_stride + v * kLanes);
+  }
+}
+
+template <int kRows>
+void TailF32(const float* b, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y, int64_t y_stride,
+             bool accumulate) {
+  if constexpr (kRows > 0) {
+    if (n == kRows) {
+      TileF32<kRows>(b, x, x_stride, depth, y, y_stride, accumulate);
+    } else {
+      TailF32<kRows - 1>(b, x, x_stride, n, depth, y, y_stride, accumulate);
+    }
+  }
+}
+
+void MultiplyF32(const float* b, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y, int64_t y_stride,
+                 bool accumulate) {
+  int64_t i = 0;
+  for (; i + kTile <= n; i += kTile) {
+    TileF32<kTile>(b, x + i * x_stride, x_stride, depth, y + i * y_stride, y_stride, accumulate);
+  }
+  TailF32<kTile - 1>(b, x + i * x_stride, x_stride, n - i, depth, y + i * y_stride, y_stride, accumulate);
+}
+
+// One vector of scales and zero points of a group, rows v * kLanes and on.
+HWY_INLINE hn::Vec<DF> ScaleVector(const PanelMatrix& w, int64_t panel, int64_t group, int v) {
+  const hn::Rebind<hwy::float16_t, DF> d16;
+  const uint16_t* scales = w.scales.as<uint16_t>() + (panel * w.groups() + group) * kPanelRows + v * kLanes;
+  return hn::PromoteTo(DF(), hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(scales)));
+}
+
+HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> ZeroVector(const PanelMatrix& w, int64_t panel, int64_t group, int v) {
+  const hn::RebindToSigned<DF> di;
+  if (w.zeros.size() == 0) return hn::Set(di, w.zero_point);
+  const uint8_t* packed = w.zeros.as<uint8_t>() + ((panel * w.groups() + group) * kPanelRows + v * kLanes) / 2;
+  HWY_ALIGN int32_t zeros[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) {
+    zeros[lane] = lane % 2 == 0 ? packed[lane / 2] & 15 : packed[lane / 2] >> 4;
+  }
+  return hn::Load(di, zeros);
+}
+
+template <int kBits>
+void ExpandInteger(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end, float* HWY_RESTRICT out) {
+  const DF d;
+  const hn::RebindToSigned<DF> di;
+  const hn::RebindToUnsigned<DF> du;
+  constexpr int kUnit = kBits == 8 ? 4 : 8;
+  const int64_t group_size = w.group == 0 ? w.cols : w.group;
+  const uint8_t* data = w.data.as<uint8_t>() + static_cast<size_t>(panel) * w.panel_bytes();
+  int64_t group = -1;
+  hn::Vec<DF> scale[kVectors];
+  hn::Vec<decltype(di)> zero[kVectors];
+  for (int64_t k = begin; k < end; k += kUnit) {
+    hn::Vec<decltype(du)> bytes[kVectors];
+    const auto* words = reinterpret_cast<const uint32_t*>(data + k / kUnit * kPanelRows * 4);
+    for (int v = 0; v < kVectors; ++v) bytes[v] = hn::LoadU(du, words + v * kLanes);
+    for (int j = 0; j < kUnit && k + j < end; ++j) {
+      if (const int64_t now = (k + j) / group_size; now != group) {
+        group = now;
+        for (int v = 0; v < kVectors; ++v) {
+          scale[v] = ScaleVector(w, panel, group, v);
+          zero[v] = ZeroVector(w, panel, group, v);
+        }
+      }
+      const int shift = (j % 4) * 8 + (j / 4) * 4;
+      const auto mask = hn::Set(du, kBits == 8 ? 255u : 15u);
+      for (int v = 0; v < kVectors; ++v) {
+        const auto code = hn::BitCast(di, hn::And(hn::ShiftRightSame(bytes[v], shift), mask));
+        const auto value = hn::Mul(hn::ConvertTo(d, hn::Sub(code, zero[v])), scale[v]);
+        hn::StoreU(value, d, out + (k + j - begin) * kPanelRows + v * kLanes);
+      }
+    }
+  }
+}
+
+void ExpandBF16(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end, float* HWY_RESTRICT out) {
+  const DF d;
+  const hn::RebindToUnsigned<DF> du;
+  const uint8_t* data = w.data.as<uint8_t>() + static_cast<size_t>(panel) * w.panel_bytes();
+  for (int64_t k = begin; k < end; k += 2, out += 2 * kPanelRows) {
+    const auto* words = reinterpret_cast<const uint32_t*>(data + k / 2 * kPanelRows * 4);
+    for (int v = 0; v < kVectors; ++v) {
+      const auto pair = hn::LoadU(du, words + v * kLanes);
+      hn::StoreU(hn::BitCast(d, hn::ShiftLeft<16>(pair)), d, out + v * kLanes);
+      if (k + 1 < end) {
+        hn::StoreU(hn::BitCast(d, hn::And(pair, hn::Set(du, 0xFFFF0000u))), d, out + kPanelRows + v * kLanes);
+      }
+    }
+  }
+}
+
+void ExpandF16(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end, float* HWY_RESTRICT out) {
+  const DF d;
+  const hn::Rebind<hwy::float16_t, DF> d16;
+  const uint8_t* data = w.data.as<uint8_t>() + static_cast<size_t>(panel) * w.panel_bytes();
+  const auto* halves = reinterpret_cast<const hwy::float16_t*>(data) + begin * kPanelRows;
+  for (int64_t i = 0; i < (end - begin) * kPanelRows; i += kLanes) {
+    hn::StoreU(hn::PromoteTo(d, hn::LoadU(d16, halves + i)), d, out + i);
+  }
+}
+
+void ExpandPanel(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end, float* out) {
+  switch (w.type) {
+    case PanelType::kF32: {
+      const float* data = w.data.as<float>() + panel * w.cols * kPanelRows;
+      std::memcpy(out, data + begin * kPanelRows, static_cast<size_t>((end - begin) * kPanelRows) * sizeof(float));
+      break;
+    }
+    case PanelType::kBF16:
+      ExpandBF16(w, panel, begin, end, out);
+      break;
+    case PanelType::kF16:
+      ExpandF16(w, panel, begin, end, out);
+      break;
+    case PanelType::kInt8:
+      ExpandInteger<8>(w, panel, begin, end, out);
+      break;
+    case PanelType::kInt4:
+      ExpandInteger<4>(w, panel, begin, end, out);
+      break;
+  }
+}
+
+// The portable form of the integer kernel, one row of x at a time; the same sums in the same order as the VNNI form.
+template <int kBits>
+void IntegerRow(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t row, float* HWY_RESTRICT y) {
+  const DF d;
+  const hn::RebindToSigned<DF> di;
+  const hn::RebindToUnsigned<DF> du;
+  constexpr int kUnit = kBits == 8 ? 4 : 8;
+  const uint8_t* data = w.data.as<uint8_t>() + static_cast<size_t>(panel) * w.panel_bytes();
+  const int8_t* codes = x.codes + row * x.padded;
+  hn::Vec<DF> total[kVectors];
+  for (int v = 0; v < kVectors; ++v) total[v] = hn::Zero(d);
+  for (int64_t g = 0; g < x.groups; ++g) {
+    hn::Vec<decltype(di)> sum[kVectors];
+    for (int v = 0; v < kVectors; ++v) sum[v] = hn::Zero(di);
+    const int64_t end = HWY_MIN((g + 1) * 32, w.cols);
+    for (int64_t k = g * 32; k < end; k += kUnit) {
+      const auto* words = reinterpret_cast<const uint32_t*>(data + k / kUnit * kPanelRows * 4);
+      for (int j = 0; j < kUnit; ++j) {
+        const int shift = (j % 4) * 8 + (j / 4) * 4;
+        const auto value = hn::Set(di, codes[k + j]);
+        const auto mask = hn::Set(du, kBits == 8 ? 255u : 15u);
+        for (int v = 0; v < kVectors; ++v) {
+          const auto bytes = hn::LoadU(du, words + v * kLanes);
+          const auto code = hn::BitCast(di, hn::And(hn::ShiftRightSame(bytes, shift), mask));
+          sum[v] = hn::Add(sum[v], hn::Mul(code, value));
+        }
+      }
+    }
+    const auto x_sum = hn::Set(di, x.sums[row * x.groups + g]);
+    const auto x_scale = hn::Set(d, x.scales[row * x.groups + g]);
+    const int64_t weight_group = w.group == 0 ? 0 : g * 32 / w.group;
+    for (int v = 0; v < kVectors; ++v) {
+      const auto zero = ZeroVector(w, panel, weight_group, v);
+      const auto exact = hn::ConvertTo(d, hn::Sub(sum[v], hn::Mul(zero, x_sum)));
+      const auto scale = w.group == 0 ? x_scale : hn::Mul(x_scale, ScaleVector(w, panel, weight_group, v));
+      total[v] = hn::MulAdd(exact, scale, total[v]);
+    }
+  }
+  for (int v = 0; v < kVectors; ++v) {
+    if (w.group == 0) total[v] = hn::Mul(total[v], ScaleVector(w, panel, 0, v));
+    hn::StoreU(total[v], d, y + v * kLanes);
+  }
+}
+
+void MultiplyIntegerPortable(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,
+                             int64_t y_stride) {
+  for (int64_t i = 0; i < n; ++i) {
+    if (w.type == PanelType::kInt8) {
+      IntegerRow<8>(w, panel, x, i, y + i * y_stride);
+    } else {
+      IntegerRow<4>(w, panel, x, i, y + i * y_stride);
+    }
+  }
+}
+
+void QuantizeInput(const float* HWY_RESTRICT x, int64_t cols, int8_t* HWY_RESTRICT codes, float* HWY_RESTRICT scales,
+                   int32_t* HWY_RESTRICT sums) {
+  const DF d;
+  const hn::RebindToSigned<DF> di;
+  const hn::Rebind<int8_t, DF> d8;
+  for (int64_t g = 0; g * 32 < cols; ++g) {
+    HWY_ALIGN float block[32] = {};
+    const int64_t count = HWY_MIN(int64_t{32}, cols - g * 32);
+    std::memcpy(block, x + g * 32, static_cast<size_t>(count) * sizeof(float));
+    auto largest = hn::Zero(d);
+    for (int i = 0; i < 32; i += kLanes) largest = hn::Max(largest, hn::Abs(hn::Load(d, block + i)));
+    const float range = hn::GetLane(hn::MaxOfLanes(d, largest));
+    const float inverse = range > 0.0F ? 127.0F / range : 0.0F;
+    auto sum = hn::Zero(di);
+    for (int i = 0; i < 32; i += kLanes) {
+      const auto code = hn::NearestInt(hn::Mul(hn::Load(d, block + i), hn::Set(d, inverse)));
+      sum = hn::Add(sum, code);
+      hn::StoreU(hn::DemoteTo(d8, code), d8, codes + g * 32 + i);
+    }
+    scales[g] = range / 127.0F;
+    sums[g] = hn::GetLane(hn::SumOfLanes(di, sum));
+  }
+}
+
+}  // namespace tnb::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tnb::kernels {
+
+HWY_EXPORT(MultiplyF32);
+HWY_EXPORT(ExpandPanel);
+HWY_EXPORT(MultiplyIntegerPortable);
+HWY_EXPORT(QuantizeInput);
+
+// In panel_kernels_avx512.cc; nothing elsewhere than on x86-64.
+bool HasVnni();
+void MultiplyIntegerVnni(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,
+                         int64_t y_stride);
+
+void MultiplyF32(const float* b, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y, int64_t y_stride,
+                 bool accumulate) {
+  HWY_DYNAMIC_DISPATCH(MultiplyF32)(b, x, x_stride, n, depth, y, y_stride, accumulate);
+}
+
+void ExpandPanel(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end, float* out) {
+  HWY_DYNAMIC_DISPATCH(ExpandPanel)(w, panel, begin, end, out);
+}
+
+void QuantizeInput(const float* x, int64_t cols, int8_t* codes, float* scales, int32_t* sums) {
+  HWY_DYNAMIC_DISPATCH(QuantizeInput)(x, cols, codes, scales, sums);
+}
+
+void MultiplyInteger(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y, int64_t y_stride) {
+  static const bool has_vnni = HasVnni();
+  if (has_vnni) {
+    MultiplyIntegerVnni(w, panel, x, n, y, y_stride);
+  } else {
+    HWY_DYNAMIC_DISPATCH(MultiplyIntegerPortable)(w, panel, x, n, y, y_stride);
+  }
+}
+
+}  // namespace tnb::kernels
+#endif

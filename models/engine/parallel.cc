@@ -1,0 +1,14 @@
+#include "models/engine/parallel.h"
+
+#include <ATen/Parallel.h>
+
+namespace tnb {
+
+void ParallelFor(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
+  at::parallel_for(0, count, grain, body);
+}
+
+int Threads() { return at::get_num_threads(); }
+void SetThreads(int threads) { at::set_num_threads(threads); }
+
+}  // namespace tnb

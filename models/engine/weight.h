@@ -1,0 +1,88 @@
+// Weight is one matrix in one storage format: a leaf. Every byte count of tnbench is a sum over weights.
+// Immutable after construction and safe to use from several threads.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/json.h"
+#include "models/engine/panel.h"
+
+namespace tnb {
+
+// Three numbers that are never mixed (design: honest bytes).
+struct WeightSize {
+  int64_t parameters = 0;  // learned scalars: values, scales, zero points that are stored as numbers
+  int64_t code_bits = 0;   // bits of codes and indices
+  int64_t bytes = 0;       // all that is stored: values + codes + scales + zeros
+  WeightSize& operator+=(const WeightSize& other) {
+    parameters += other.parameters;
+    code_bits += other.code_bits;
+    bytes += other.bytes;
+    return *this;
+  }
+};
+
+// How a format computes: from its stored form, from an expansion made at load time (the resident bytes say so),
+// or only in effect (such a format gets no time column).
+enum class Kernel { kPacked, kExpanded, kSimulated };
+std::string ToString(Kernel kernel);
+
+// Takes the tensors of a weight one by one while an artefact is written: (suffix, contiguous CPU tensor).
+using TensorSink = std::function<void(const std::string& suffix, const at::Tensor& tensor)>;
+// Gives them back while it is read; Error{kData} when absent.
+using TensorSource = std::function<at::Tensor(const std::string& suffix)>;
+
+class Weight {
+ public:
+  virtual ~Weight() = default;
+
+  virtual int64_t rows() const = 0;
+  virtual int64_t cols() const = 0;
+  // The storage format with its parameters: "fp32", "bf16", "int8", "int4 g32 asym".
+  virtual std::string format() const = 0;
+  virtual WeightSize size() const = 0;
+  virtual Kernel kernel() const { return Kernel::kPacked; }
+
+  // y[n, rows] = x[n, cols] · Wᵀ, fp32. On the CPU from the stored form; on another device through an expanded copy
+  // there.
+  at::Tensor Matmul(const at::Tensor& x) const;
+  // fp32 [rows, cols] on the CPU, a fresh copy.
+  virtual at::Tensor Dense() const = 0;
+  // Rows `index` (int64 [n]) as fp32 [n, cols]: an embedding look-up.
+  virtual at::Tensor Rows(const at::Tensor& index) const;
+
+  // What FromJson needs besides the tensors; has "format".
+  virtual Json Save(const TensorSink& sink) const = 0;
+
+ protected:
+  // x and y on the CPU, rows contiguous.
+  virtual void MatmulCpu(const at::Tensor& x, at::Tensor& y) const = 0;
+
+ private:
+  mutable at::Tensor on_device_;  // expanded copy for a device other than the CPU
+};
+
+using WeightPtr = std::shared_ptr<const Weight>;
+
+// fp32, fp16 or bf16 storage, by the dtype of `values` ([rows, cols]). `activation`: bf16 weights only, kBF16 rounds
+// the input to bf16 and uses the bf16 dot product.
+WeightPtr MakeDenseWeight(const at::Tensor& values, Activation activation = Activation::kF32);
+
+// Integer codes with fp16 scales; value = scale * (code - zero).
+struct IntegerCodes {
+  int bits = 8;           // 8 or 4
+  int64_t group = 0;      // columns a scale covers; 0: the whole row
+  at::Tensor codes;       // uint8 [rows, cols], one code each
+  at::Tensor scales;      // float16 [rows, groups]
+  at::Tensor zeros;       // uint8 [rows, groups], or undefined: symmetric, zero = 2^(bits-1)
+};
+WeightPtr MakeIntegerWeight(const IntegerCodes& codes, Activation activation);
+
+// The inverse of Save. Everything read is checked against rows and cols; Error{kData} names `where`.
+WeightPtr LoadWeight(const Json& json, const TensorSource& source, const std::string& where);
+
+}  // namespace tnb

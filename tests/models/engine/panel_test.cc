@@ -1,0 +1,175 @@
+// Every kernel against the plain triple loop, over sizes around the panel, unit and tile edges.
+#include "models/engine/panel.h"
+
+#include <cmath>
+#include <random>
+
+#include "models/engine/panel_kernels.h"
+#include "models/engine/parallel.h"
+#include "tests/support/catch.h"
+
+namespace tnb {
+namespace {
+
+std::vector<float> Random(int64_t count, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(static_cast<size_t>(count));
+  for (float& value : values) value = normal(generator);
+  return values;
+}
+
+std::vector<double> Reference(const std::vector<float>& w, const std::vector<float>& x, int64_t rows, int64_t cols,
+                              int64_t n) {
+  std::vector<double> y(static_cast<size_t>(n * rows));
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t r = 0; r < rows; ++r) {
+      double sum = 0;
+      for (int64_t c = 0; c < cols; ++c) sum += double{w[r * cols + c]} * double{x[i * cols + c]};
+      y[i * rows + r] = sum;
+    }
+  }
+  return y;
+}
+
+// fp32 sums of `cols` products of unit normals: error of about cols * 2^-24 * sqrt(cols) at the very most.
+void CheckClose(const std::vector<float>& y, const std::vector<double>& reference, double tolerance) {
+  REQUIRE(y.size() == reference.size());
+  for (size_t i = 0; i < y.size(); ++i) REQUIRE(std::abs(y[i] - reference[i]) <= tolerance);
+}
+
+std::vector<float> Multiply(const PanelMatrix& w, Activation activation, const std::vector<float>& x, int64_t n) {
+  std::vector<float> y(static_cast<size_t>(n * w.rows), NAN);
+  PanelMatmul(w, activation, x.data(), w.cols, n, y.data(), w.rows);
+  return y;
+}
+
+PanelMatrix RandomInteger(int bits, bool symmetric, int64_t group, int64_t rows, int64_t cols) {
+  std::mt19937 generator(static_cast<unsigned>(rows * 31 + cols));
+  const int64_t groups = group == 0 ? 1 : (cols + group - 1) / group;
+  std::vector<uint8_t> codes(static_cast<size_t>(rows * cols));
+  std::vector<uint8_t> zeros(static_cast<size_t>(rows * groups));
+  std::vector<uint16_t> scales(static_cast<size_t>(rows * groups));
+  for (auto& code : codes) code = static_cast<uint8_t>(generator() % (1U << bits));
+  for (auto& zero : zeros) zero = static_cast<uint8_t>(generator() % 16);
+  for (auto& scale : scales) scale = FloatToHalf(0.01F + static_cast<float>(generator() % 100) / 5000.0F);
+  PanelMatrix w = PackInteger(bits, codes.data(), scales.data(), symmetric ? nullptr : zeros.data(),
+                              bits == 8 ? 128 : 8, group, rows, cols);
+  std::vector<uint8_t> codes_back(codes.size());
+  std::vector<uint8_t> zeros_back(zeros.size());
+  std::vector<uint16_t> scales_back(scales.size());
+  UnpackCodes(w, codes_back.data(), scales_back.data(), zeros_back.data());
+  REQUIRE(codes_back == codes);
+  REQUIRE(scales_back == scales);
+  if (!symmetric) REQUIRE(zeros_back == zeros);
+  return w;
+}
+
+struct Size {
+  int64_t rows, cols, n;
+};
+
+const Size kSizes[] = {{1, 1, 1},   {3, 5, 2},    {31, 33, 3},   {32, 32, 1},   {33, 63, 13},
+                       {64, 65, 12}, {65, 127, 25}, {96, 1030, 9}, {192, 576, 7}, {40, 2050, 37}};
+
+}  // namespace
+
+TEST_CASE("floating-point panels multiply as the triple loop does") {
+  for (const auto& [rows, cols, n] : kSizes) {
+    CAPTURE(rows, cols, n);
+    const std::vector<float> w = Random(rows * cols, 1);
+    const std::vector<float> x = Random(n * cols, 2);
+    const double tolerance = 2e-6 * static_cast<double>(cols);
+    CheckClose(Multiply(PackF32(w.data(), rows, cols), Activation::kF32, x, n), Reference(w, x, rows, cols, n), tolerance);
+
+    std::vector<float> dense(static_cast<size_t>(n * rows));
+    DenseMatmul(w.data(), rows, cols, x.data(), cols, n, dense.data(), rows);
+    CheckClose(dense, Reference(w, x, rows, cols, n), tolerance);
+
+    std::vector<uint16_t> half(w.size());
+    std::vector<uint16_t> brain(w.size());
+    std::vector<float> from_half(w.size());
+    std::vector<float> from_brain(w.size());
+    std::vector<float> rounded_x(x.size());
+    for (size_t i = 0; i < w.size(); ++i) {
+      half[i] = FloatToHalf(w[i]);
+      brain[i] = FloatToBF16(w[i]);
+      from_half[i] = HalfToFloat(half[i]);
+      from_brain[i] = BF16ToFloat(brain[i]);
+    }
+    for (size_t i = 0; i < x.size(); ++i) rounded_x[i] = BF16ToFloat(FloatToBF16(x[i]));
+    const PanelMatrix half_panels = PackF16(half.data(), rows, cols);
+    const PanelMatrix brain_panels = PackBF16(brain.data(), rows, cols);
+    CheckClose(Multiply(half_panels, Activation::kF32, x, n), Reference(from_half, x, rows, cols, n), tolerance);
+    CheckClose(Multiply(brain_panels, Activation::kF32, x, n), Reference(from_brain, x, rows, cols, n), tolerance);
+    // The bf16 dot-product instruction rounds once per pair and flushes denormals; the same bound holds.
+    CheckClose(Multiply(brain_panels, Activation::kBF16, x, n), Reference(from_brain, rounded_x, rows, cols, n), tolerance);
+
+    std::vector<uint16_t> back(w.size());
+    UnpackBits16(half_panels, back.data());
+    CHECK(back == half);
+    UnpackBits16(brain_panels, back.data());
+    CHECK(back == brain);
+  }
+}
+
+TEST_CASE("integer panels multiply as their expansion does") {
+  for (const auto& [rows, cols, n] : kSizes) {
+    for (const int bits : {8, 4}) {
+      for (const int64_t group : {int64_t{0}, int64_t{32}, int64_t{64}, int64_t{128}}) {
+        for (const bool symmetric : {true, false}) {
+          if (bits == 8 && !symmetric) continue;
+          CAPTURE(rows, cols, n, bits, group, symmetric);
+          const PanelMatrix w = RandomInteger(bits, symmetric, group, rows, cols);
+          std::vector<float> expanded(static_cast<size_t>(rows * cols));
+          UnpackF32(w, 0, rows, expanded.data());
+          const std::vector<float> x = Random(n * cols, 3);
+          const double scale = bits == 8 ? 4.0 : 0.3;
+          CheckClose(Multiply(w, Activation::kF32, x, n), Reference(expanded, x, rows, cols, n),
+                     2e-6 * scale * static_cast<double>(cols));
+
+          // int8 activations: the input rounded to its own grid, then exact integer sums.
+          const int64_t groups = (cols + 31) / 32;
+          std::vector<float> rounded(x.size());
+          for (int64_t i = 0; i < n; ++i) {
+            std::vector<int8_t> codes(static_cast<size_t>(groups * 32));
+            std::vector<float> scales(static_cast<size_t>(groups));
+            std::vector<int32_t> sums(static_cast<size_t>(groups));
+            kernels::QuantizeInput(x.data() + i * cols, cols, codes.data(), scales.data(), sums.data());
+            for (int64_t c = 0; c < cols; ++c) {
+              rounded[i * cols + c] = static_cast<float>(codes[c]) * scales[c / 32];
+              REQUIRE(std::abs(rounded[i * cols + c] - x[i * cols + c]) <= 0.5001F * scales[c / 32]);
+            }
+          }
+          CheckClose(Multiply(w, Activation::kInt8, x, n), Reference(expanded, rounded, rows, cols, n),
+                     2e-6 * scale * static_cast<double>(cols));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("results depend neither on the rows given together nor on the threads") {
+  const int64_t rows = 192, cols = 1100, n = 29;
+  const std::vector<float> w = Random(rows * cols, 5);
+  const std::vector<float> x = Random(n * cols, 6);
+  std::vector<uint16_t> brain(w.size());
+  for (size_t i = 0; i < w.size(); ++i) brain[i] = FloatToBF16(w[i]);
+  const PanelMatrix matrices[] = {PackF32(w.data(), rows, cols), PackBF16(brain.data(), rows, cols),
+                                  RandomInteger(8, true, 0, rows, cols), RandomInteger(4, false, 64, rows, cols)};
+  const Activation activations[] = {Activation::kF32, Activation::kBF16, Activation::kInt8, Activation::kInt8};
+  const int threads = Threads();
+  for (int kind = 0; kind < 4; ++kind) {
+    SetThreads(threads);
+    const std::vector<float> together = Multiply(matrices[kind], activations[kind], x, n);
+    SetThreads(1);
+    for (int64_t i = 0; i < n; ++i) {
+      const std::vector<float> row(x.begin() + i * cols, x.begin() + (i + 1) * cols);
+      const std::vector<float> alone = Multiply(matrices[kind], activations[kind], row, 1);
+      REQUIRE(std::equal(alone.begin(), alone.end(), together.begin() + i * rows));
+    }
+  }
+  SetThreads(threads);
+}
+
+}  // namespace tnb
