@@ -3,8 +3,9 @@
 // Conventions. An `id` is the small integer of the database file and is 0 before insertion. Hashes are
 // 64 hexadecimal digits of SHA-256 and are the keys that stay the same in every file: equal content has
 // one row. Facts and settings are JSON; because nlohmann::json sorts keys, their dump is canonical.
-// Times are UTC, ISO 8601 with milliseconds, set by the Store. std::nullopt is "not measured": it is stored
-// as NULL and shown in words, never as 0.
+// Members have initializers so that designated ones may name only some: MetricRow{.phase_id = 3, .name =
+// "acc"}. Times are UTC, ISO 8601 with milliseconds, set by the Store. std::nullopt is "not measured": it is
+// stored as NULL and shown in words, never as 0.
 #pragma once
 
 #include <cstdint>
@@ -20,24 +21,24 @@ namespace tnb {
 // new machine of the same one. The hash is that of `facts`.
 struct MachineRow {
   int64_t id = 0;
-  std::string hash;  // set by the Store
-  std::string name;  // as shown: "AMD EPYC 7B13, 2 cores, 8 GiB"
+  std::string hash{};  // set by the Store
+  std::string name{};  // as shown: "AMD EPYC 7B13, 2 cores, 8 GiB"
   Json facts = Json::object();
 };
 
 // The program: commit, compiler, flags, LibTorch version. The hash is that of `facts` with `commit`.
 struct BuildRow {
   int64_t id = 0;
-  std::string hash;    // set by the Store
-  std::string commit;  // tnbench commit, "-dirty" appended when files differed
+  std::string hash{};    // set by the Store
+  std::string commit{};  // tnbench commit, "-dirty" appended when files differed
   Json facts = Json::object();
 };
 
 struct ModelRow {
   int64_t id = 0;
-  std::string hash;  // Checkpoint::ContentHash
-  std::string name;  // as given on the command line
-  std::string path;
+  std::string hash{};  // Checkpoint::ContentHash
+  std::string name{};  // as given on the command line
+  std::string path{};
   int64_t parameters = 0;  // dense
   int64_t file_bytes = 0;
   Json config = Json::object();
@@ -45,25 +46,25 @@ struct ModelRow {
 
 struct DatasetRow {
   int64_t id = 0;
-  std::string hash;  // of the file's content
-  std::string name;
-  std::string split;
-  std::string source;  // path or address
+  std::string hash{};  // of the file's content
+  std::string name{};
+  std::string split{};
+  std::string source{};  // path or address
   int64_t items = 0;
 };
 
 // Everything that can change a task's number. The hash is that of `content`.
 struct ProtocolRow {
   int64_t id = 0;
-  std::string hash;  // set by the Store
-  std::string name;  // "arc_easy 25-shot"
+  std::string hash{};  // set by the Store
+  std::string name{};  // "arc_easy 25-shot"
   Json content = Json::object();
 };
 
 struct MethodRow {
   int64_t id = 0;
-  std::string hash;  // set by the Store: of `text`
-  std::string text;  // canonical recipe, "mpo:chi=64+int8"
+  std::string hash{};  // set by the Store: of `text`
+  std::string text{};  // canonical recipe, "mpo:chi=64+int8"
 };
 
 // What is asked: model x method x settings (limit, tasks, seed, few-shot ...).
@@ -71,7 +72,7 @@ struct CellRow {
   int64_t id = 0;
   int64_t model_id = 0;
   int64_t method_id = 0;
-  std::string settings_hash;  // set by the Store
+  std::string settings_hash{};  // set by the Store
   Json settings = Json::object();
 };
 
@@ -82,15 +83,15 @@ RunStatus RunStatusFrom(const std::string& text);  // Error{kData} for anything 
 
 struct RunRow {
   int64_t id = 0;
-  std::string uuid;  // set by the Store: the key of the run in every file
+  std::string uuid{};  // set by the Store: the key of the run in every file
   int64_t cell_id = 0;
   int64_t machine_id = 0;
   int64_t build_id = 0;
-  int64_t process = 0;  // process id of the driver, to tell abandoned runs
-  std::string command;  // command line
-  std::string started, finished;
+  int64_t process = 0;    // process id of the driver, to tell abandoned runs
+  std::string command{};  // command line
+  std::string started{}, finished{};
   RunStatus status = RunStatus::kRunning;
-  std::string message;  // why it is not ok
+  std::string message{};  // why it is not ok
 };
 
 enum class PhaseStatus { kRunning, kOk, kFailed, kCrashed, kSkipped, kNotMeasured };
@@ -101,16 +102,16 @@ PhaseStatus PhaseStatusFrom(const std::string& text);
 struct PhaseRow {
   int64_t id = 0;
   int64_t run_id = 0;
-  std::string name;           // compress | quality | speed | training
-  std::string settings_hash;  // set by the Store
+  std::string name{};           // compress | quality | speed | training
+  std::string settings_hash{};  // set by the Store
   Json settings =
       Json::object();  // everything that can change this phase's numbers besides model, method, machine
   PhaseStatus status = PhaseStatus::kRunning;
-  std::string reason;  // why it is not ok, one line
-  std::string started, finished;
-  std::optional<double> seconds;      // wall time of the worker process
-  std::optional<int64_t> peak_bytes;  // peak resident bytes of the worker process
-  std::optional<int64_t> exit_code;   // negative: ended by that signal
+  std::string reason{};  // why it is not ok, one line
+  std::string started{}, finished{};
+  std::optional<double> seconds{};      // wall time of the worker process
+  std::optional<int64_t> peak_bytes{};  // peak resident bytes of the worker process
+  std::optional<int64_t> exit_code{};   // negative: ended by that signal
   // Phase whose rows (metrics, layers, items ...) these are: the phase itself, or the finished phase of an
   // earlier run that was reused. Set by the Store.
   int64_t data_id = 0;
@@ -121,9 +122,9 @@ struct StageRow {
   int64_t id = 0;
   int64_t phase_id = 0;
   int64_t position = 0;  // from 0, left to right
-  std::string text;      // canonical stage text
+  std::string text{};    // canonical stage text
   double seconds = 0;
-  std::optional<int64_t> peak_bytes;
+  std::optional<int64_t> peak_bytes{};
   Json detail = Json::object();
 };
 
@@ -132,45 +133,45 @@ struct LayerRow {
   int64_t id = 0;
   int64_t phase_id = 0;
   int64_t stage_position = 0;
-  std::string name;    // "blocks.3.gate"
-  std::string format;  // "tensor network 4 cores, int8"
+  std::string name{};    // "blocks.3.gate"
+  std::string format{};  // "tensor network 4 cores, int8"
   int64_t rows = 0, cols = 0;
   int64_t parameters = 0;  // stored learned scalars
   int64_t codes_bits = 0;
   int64_t stored_bytes = 0;
-  std::optional<double> relative_error;    // |W - W'|_F / |W|_F
-  std::optional<double> discarded_weight;  // sum of squared discarded singular values / |W|_F^2
+  std::optional<double> relative_error{};    // |W - W'|_F / |W|_F
+  std::optional<double> discarded_weight{};  // sum of squared discarded singular values / |W|_F^2
   Json detail = Json::object();
 };
 
 struct MetricRow {
   int64_t id = 0;
   int64_t phase_id = 0;
-  std::string name;                  // "acc_norm", "stored_bytes", "decode_64"
-  std::string task;                  // quality only
-  std::string filter;                // quality only: "none", "strict-match"
-  std::string variant;               // speed only: "contracted", "rebuilt"; "" is the automatic choice
-  double value = 0;                  // NaN is refused; infinity (a ruined model's perplexity) is kept
-  std::string unit;                  // "bytes", "tokens/s", "ms", "fraction"; not empty
-  int64_t n = 1;                     // observations behind the value
-  std::optional<double> se, lo, hi;  // standard error; 95 % interval
-  bool main = false;                 // the number by which the task is known
-  std::optional<int64_t> protocol_id;
-  std::optional<int64_t> dataset_id;
+  std::string name{};                      // "acc_norm", "stored_bytes", "decode_64"
+  std::string task{};                      // quality only
+  std::string filter{};                    // quality only: "none", "strict-match"
+  std::string variant{};                   // speed only: "contracted", "rebuilt"; "" is the automatic choice
+  double value = 0;                        // NaN is refused; infinity (a ruined model's perplexity) is kept
+  std::string unit{};                      // "bytes", "tokens/s", "ms", "fraction"; not empty
+  int64_t n = 1;                           // observations behind the value
+  std::optional<double> se{}, lo{}, hi{};  // standard error; 95 % interval
+  bool main = false;                       // the number by which the task is known
+  std::optional<int64_t> protocol_id{};
+  std::optional<int64_t> dataset_id{};
 };
 
 // One scored item of a task, with everything needed to score it again.
 struct ItemRow {
   int64_t id = 0;
   int64_t phase_id = 0;
-  std::string task;
+  std::string task{};
   int64_t doc_index = 0;  // position in the dataset's split
-  std::string prompt_sha256;
-  std::string prompt;  // may be left empty to save space
-  std::string target;
+  std::string prompt_sha256{};
+  std::string prompt{};  // may be left empty to save space
+  std::string target{};
   Json loglikelihoods = nullptr;  // numbers, one an answer (null: not a log-likelihood task)
   Json greedy = nullptr;          // booleans
-  std::string text;               // generated
+  std::string text{};             // generated
   Json scores = Json::object();   // metric name -> number
   int64_t tokens = 0;             // tokens scored or generated
 };
@@ -179,19 +180,19 @@ struct ItemRow {
 struct SampleRow {
   int64_t id = 0;
   int64_t phase_id = 0;
-  std::string benchmark;  // metric name it belongs to
-  std::string variant;
+  std::string benchmark{};  // metric name it belongs to
+  std::string variant{};
   int64_t repetition = 0;  // from 0
   double seconds = 0;
   double value = 0;
-  std::string unit;
+  std::string unit{};
 };
 
 struct ArtefactRow {
   int64_t id = 0;
   int64_t phase_id = 0;
-  std::string path;
-  std::string sha256;
+  std::string path{};
+  std::string sha256{};
   int64_t bytes = 0;
 };
 
@@ -199,20 +200,20 @@ struct ArtefactRow {
 struct LogRow {
   int64_t id = 0;
   int64_t run_id = 0;
-  std::optional<int64_t> phase_id;
-  std::string time;   // set by the Store
-  std::string level;  // "info" "warning" "error" "note"
-  std::string text;
+  std::optional<int64_t> phase_id{};
+  std::string time{};   // set by the Store
+  std::string level{};  // "info" "warning" "error" "note"
+  std::string text{};
 };
 
 // A run with what it refers to.
 struct RunView {
-  RunRow run;
-  CellRow cell;
-  ModelRow model;
-  MethodRow method;
-  MachineRow machine;
-  BuildRow build;
+  RunRow run{};
+  CellRow cell{};
+  ModelRow model{};
+  MethodRow method{};
+  MachineRow machine{};
+  BuildRow build{};
 };
 
 }  // namespace tnb

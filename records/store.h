@@ -43,26 +43,26 @@ std::string HashOf(const Json& json);
 // What identifies a finished phase. `settings` is PhaseRow::settings. With `machine_hash` (speed, training
 // and compress: time matters) only phases of that machine are found.
 struct PhaseKey {
-  std::string model_hash;
-  std::string method;  // canonical text
-  std::string phase;
+  std::string model_hash{};
+  std::string method{};  // canonical text
+  std::string phase{};
   Json settings = Json::object();
-  std::string machine_hash;
+  std::string machine_hash{};
 };
 
 struct PhaseEnd {
   PhaseStatus status = PhaseStatus::kOk;
-  std::string reason;  // required unless ok
-  std::optional<double> seconds;
-  std::optional<int64_t> peak_bytes;
-  std::optional<int64_t> exit_code;
+  std::string reason{};  // required unless ok
+  std::optional<double> seconds{};
+  std::optional<int64_t> peak_bytes{};
+  std::optional<int64_t> exit_code{};
 };
 
 // Which runs are asked for; empty fields do not restrict.
 struct RunFilter {
-  std::vector<int64_t> ids;
-  std::string model;   // name
-  std::string method;  // canonical text
+  std::vector<int64_t> ids{};
+  std::string model{};   // name
+  std::string method{};  // canonical text
   // Of several runs of one cell on one machine only the newest that is ok; when none is ok, the newest.
   bool newest_only = false;
 };
