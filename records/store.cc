@@ -118,7 +118,7 @@ void Store::Connect(bool writable) {
           SQLite::OPEN_READONLY | SQLite::OPEN_URI, kBusyTimeoutMs);
     }
   }
-  database_->exec("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF");
+  database_->exec("PRAGMA foreign_keys = ON");
 }
 
 void Store::CheckSchema(bool writable) {
