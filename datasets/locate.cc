@@ -1,0 +1,34 @@
+#include "datasets/locate.h"
+
+#include <cstdlib>
+
+#include "base/error.h"
+
+namespace tnb {
+
+std::filesystem::path HomeFolder() {
+  if (const char* home = std::getenv("TNBENCH_HOME"); home != nullptr && *home != '\0') return home;
+  return TNBENCH_SOURCE_FOLDER;
+}
+
+std::filesystem::path LocateFile(const std::vector<std::string>& names,
+                                 const std::vector<std::filesystem::path>& folders, const std::string& what) {
+  std::string tried;
+  for (const std::string& name : names) {
+    for (const std::filesystem::path& folder : folders) {
+      if (folder.empty()) continue;
+      std::error_code ignored;
+      const std::filesystem::path path = folder / name;
+      if (std::filesystem::is_regular_file(path, ignored)) return path;
+    }
+    tried += (tried.empty() ? "" : ", ") + name;
+  }
+  std::string where;
+  for (const std::filesystem::path& folder : folders) {
+    if (!folder.empty()) where += (where.empty() ? "" : ", ") + folder.string();
+  }
+  throw Error(ErrorKind::kIo,
+              {"no data for " + what, tried, "", where, "give the folder of the datasets with --data-dir"});
+}
+
+}  // namespace tnb

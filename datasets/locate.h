@@ -1,0 +1,19 @@
+// Where files that belong to tnbench, and datasets, are found at run time.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace tnb {
+
+// The folder with datasets/sample and tasks/definitions: $TNBENCH_HOME, else the source folder that the
+// program was built from.
+std::filesystem::path HomeFolder();
+
+// The first of `names` that exists. A name is a path relative to one of `folders` (tried in order, each name
+// in all folders before the next name), or absolute. Throws Error{kIo} listing what was looked for.
+std::filesystem::path LocateFile(const std::vector<std::string>& names,
+                                 const std::vector<std::filesystem::path>& folders, const std::string& what);
+
+}  // namespace tnb

@@ -1,0 +1,44 @@
+// datasets/ is where items come from: readers of files, the few-shot sampler, and the sample data. It knows
+// nothing of prompts or models.
+//
+// ReadDataset reads one file into documents (JSON objects) with the line each of them starts on, and its
+// content hash. Formats:
+//   jsonl     one JSON object a line (blank lines only at the end)
+//   json      one array of objects
+//   csv       RFC 4180 with a header row; quoted fields may hold commas, quotes ("") and line breaks; values
+//   are strings text      the whole file as one document {"text": ...} wikitext  a WikiText file cut at its
+//   article titles into {"page": ...}, as the document-level dataset
+//             used by lm-evaluation-harness does
+// All text must be UTF-8. Errors (Error{kData}, Error{kIo}) name file and line.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+
+namespace tnb {
+
+struct Dataset {
+  std::string path;             // as given, for messages
+  std::string sha256;           // of the file's bytes
+  std::vector<Json> documents;  // objects, never empty ones
+  std::vector<int64_t> lines;   // 1-based first line of each document
+
+  // "file:line" of a document.
+  std::string Where(size_t document) const;
+};
+
+// The names that ReadDataset knows, for checks and messages.
+const std::vector<std::string>& DatasetFormats();
+
+// `format` empty: by the file's extension (.jsonl .json .csv, else text).
+Dataset ReadDataset(const std::filesystem::path& path, const std::string& format = "");
+
+// Adds line i of a plain file of lines as field `field` of document i (the labels of PIQA and HellaSwag come
+// so) and changes the hash accordingly. The counts must agree and the field must not be there yet.
+void AddLinesAsField(Dataset& dataset, const std::string& field, const std::filesystem::path& path);
+
+}  // namespace tnb

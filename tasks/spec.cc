@@ -1,0 +1,329 @@
+#include "tasks/spec.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "datasets/locate.h"
+#include "datasets/reader.h"
+#include "tasks/metrics.h"
+
+namespace tnb {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::pair<const char*, TaskForm> kForms[] = {{"multiple_choice", TaskForm::kMultipleChoice},
+                                                       {"loglikelihood", TaskForm::kLogLikelihood},
+                                                       {"rolling", TaskForm::kRolling},
+                                                       {"generate", TaskForm::kGenerate},
+                                                       {"summarize", TaskForm::kSummarize}};
+
+std::string Joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
+std::string DidYouMean(const std::string& name, const std::vector<std::string>& known) {
+  const std::string near = Nearest(name, known);
+  return near.empty() ? "" : "did you mean '" + near + "'?";
+}
+
+std::vector<DataFile> ReadDataFiles(const LocatedJson& json, const std::string& at) {
+  const std::string expected = "a file name, {\"file\", \"lines\"}, or a list of these";
+  if (!json.Has(at)) json.Fail(at, "a field is missing", expected);
+  const bool is_list = json.root().at(Json::json_pointer(at)).is_array();
+  const size_t count = is_list ? json.root().at(Json::json_pointer(at)).size() : 1;
+  if (count == 0) json.Fail(at, "no files", expected);
+  std::vector<DataFile> files;
+  for (size_t i = 0; i < count; ++i) {
+    const std::string place = is_list ? at + "/" + std::to_string(i) : at;
+    const Json& value = json.root().at(Json::json_pointer(place));
+    DataFile file;
+    if (value.is_object()) {
+      json.CheckFields(place, {"file", "lines"});
+      file.file = json.Get<std::string>(place + "/file", "a file name");
+      if (value.contains("lines")) {
+        if (!value.at("lines").is_object())
+          json.Fail(place + "/lines", "not an object", "{\"field\": \"file\"}");
+        for (const auto& [field, name] : value.at("lines").items()) {
+          file.lines[field] = json.Get<std::string>(place + "/lines/" + field, "a file name");
+        }
+      }
+    } else {
+      file.file = json.Get<std::string>(place, expected);
+    }
+    if (file.file.empty()) json.Fail(place, "an empty file name", expected);
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
+std::string ReadFormat(const LocatedJson& json, const std::string& at) {
+  const std::string format = json.Get<std::string>(at, "a dataset format", "");
+  const std::vector<std::string>& known = DatasetFormats();
+  if (!format.empty() && std::find(known.begin(), known.end(), format) == known.end()) {
+    json.Fail(at, "no dataset format '" + format + "'", Joined(known), "", DidYouMean(format, known));
+  }
+  return format;
+}
+
+std::string ReadTemplate(const LocatedJson& json, const std::string& at) {
+  const std::string text = json.Get<std::string>(at, "a template", "");
+  TemplateNames(text, json.Where(at));
+  return text;
+}
+
+TaskForm ReadForm(const LocatedJson& json) {
+  const std::string name = json.Get<std::string>("/form", "the form of the task");
+  std::vector<std::string> known;
+  for (const auto& [text, form] : kForms) {
+    if (name == text) return form;
+    known.push_back(text);
+  }
+  json.Fail("/form", "no form '" + name + "'", Joined(known), "", DidYouMean(name, known));
+}
+
+int64_t ReadCount(const LocatedJson& json, const std::string& at, int64_t fallback, int64_t low) {
+  const int64_t value = json.Get<int64_t>(at, "an integer", fallback);
+  if (value < low || value > 1000000) {
+    json.Fail(at, "out of range", std::to_string(low) + " to 1000000", std::to_string(value));
+  }
+  return value;
+}
+
+void ReadFewshot(const LocatedJson& json, TaskSpec& spec) {
+  spec.fewshot.exclude_evaluated = true;
+  if (!json.Has("/fewshot")) return;
+  json.CheckFields("/fewshot",
+                   {"count", "file", "format", "sampler", "seed", "exclude_evaluated", "delimiter", "fixed"});
+  spec.fewshot.count = static_cast<size_t>(ReadCount(json, "/fewshot/count", 0, 0));
+  spec.fewshot.sampler = json.Get<std::string>("/fewshot/sampler", "random or first_n", "random");
+  if (spec.fewshot.sampler != "random" && spec.fewshot.sampler != "first_n") {
+    json.Fail("/fewshot/sampler", "no such sampler", "random or first_n", spec.fewshot.sampler);
+  }
+  spec.fewshot.seed = json.Get<int64_t>("/fewshot/seed", "an integer", 1234);
+  if (json.Has("/fewshot/file")) spec.fewshot_files = ReadDataFiles(json, "/fewshot/file");
+  spec.fewshot_format = ReadFormat(json, "/fewshot/format");
+  spec.fewshot.exclude_evaluated =
+      json.Get<bool>("/fewshot/exclude_evaluated", "true or false", spec.fewshot_files.empty());
+  spec.fewshot_delimiter = json.Get<std::string>("/fewshot/delimiter", "a text", "\n\n");
+  spec.fewshot_fixed = json.Get<bool>("/fewshot/fixed", "true or false", false);
+}
+
+void ReadAnswers(const LocatedJson& json, TaskSpec& spec) {
+  if (json.Has("/generation")) {
+    json.CheckFields("/generation", {"max_new_tokens", "stop", "skip_leading_space"});
+    spec.max_new_tokens = ReadCount(json, "/generation/max_new_tokens", 256, 1);
+    if (json.Has("/generation/stop")) spec.stop = json.Strings("/generation/stop", "a list of texts");
+    for (const std::string& stop : spec.stop) {
+      if (stop.empty()) json.Fail("/generation/stop", "an empty stop string would end every text at once");
+    }
+    spec.skip_leading_space = json.Get<bool>("/generation/skip_leading_space", "true or false", false);
+  }
+  if (json.Has("/filters")) {
+    const Json& filters = json.root().at("filters");
+    if (!filters.is_array() || filters.empty()) json.Fail("/filters", "not a list of filters", "[{...}]");
+    for (size_t i = 0; i < filters.size(); ++i) {
+      const std::string at = "/filters/" + std::to_string(i);
+      json.CheckFields(at, {"name", "regex", "select"});
+      const std::string name = json.Get<std::string>(at + "/name", "a name");
+      for (const AnswerFilter& other : spec.filters) {
+        if (other.name == name) json.Fail(at + "/name", "two filters have this name", "", name);
+      }
+      if (name.empty() || name == "none" || name.find(',') != std::string::npos) {
+        json.Fail(at + "/name", "not usable as a filter's name", "a text without comma, not 'none'", name);
+      }
+      spec.filters.push_back(
+          {name,
+           Regex(json.Get<std::string>(at + "/regex", "a regular expression"), json.Where(at + "/regex")),
+           json.Get<int64_t>(at + "/select", "an integer", 0)});
+    }
+  }
+  if (json.Has("/normalize")) {
+    json.CheckFields("/normalize", {"remove", "ignore_case", "ignore_punctuation", "collapse_space"});
+    if (json.Has("/normalize/remove")) {
+      for (const std::string& regex : json.Strings("/normalize/remove", "a list of regular expressions")) {
+        spec.remove.emplace_back(regex, json.Where("/normalize/remove"));
+      }
+    }
+    spec.ignore_case = json.Get<bool>("/normalize/ignore_case", "true or false", false);
+    spec.ignore_punctuation = json.Get<bool>("/normalize/ignore_punctuation", "true or false", false);
+    spec.collapse_space = json.Get<bool>("/normalize/collapse_space", "true or false", false);
+  }
+}
+
+void ReadMetrics(const LocatedJson& json, TaskSpec& spec) {
+  spec.metrics = json.Strings("/metrics", "names of metrics");
+  if (spec.metrics.empty()) json.Fail("/metrics", "no metrics");
+  std::vector<std::string> known, rows;
+  for (const MetricInfo& info : MetricInfos()) {
+    if (std::find(info.forms.begin(), info.forms.end(), spec.form) != info.forms.end())
+      known.push_back(info.name);
+  }
+  for (const std::string& name : spec.metrics) {
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      json.Fail("/metrics", "no metric '" + name + "' for form " + ToString(spec.form), Joined(known), "",
+                DidYouMean(name, known));
+    }
+    if (std::count(spec.metrics.begin(), spec.metrics.end(), name) > 1) {
+      json.Fail("/metrics", "metric '" + name + "' is given twice");
+    }
+    if (name == "exact_match" && !spec.filters.empty()) {
+      for (const AnswerFilter& filter : spec.filters) rows.push_back(name + "," + filter.name);
+    } else {
+      rows.push_back(name);
+    }
+  }
+  spec.main_metric = json.Get<std::string>("/main", "a metric", rows[0]);
+  if (std::find(rows.begin(), rows.end(), spec.main_metric) == rows.end()) {
+    json.Fail("/main", "not one of the metrics", Joined(rows), spec.main_metric);
+  }
+}
+
+// Which fields each form needs, and which would have no effect.
+void CheckForm(const LocatedJson& json, const TaskSpec& spec) {
+  const auto need = [&](const char* field) {
+    if (!json.Has(field)) json.Fail(field, std::string("form ") + ToString(spec.form) + " needs this field");
+  };
+  const auto refuse = [&](std::initializer_list<const char*> fields) {
+    for (const char* field : fields) {
+      if (json.Has(field)) json.Fail(field, std::string("has no effect for form ") + ToString(spec.form));
+    }
+  };
+  switch (spec.form) {
+    case TaskForm::kMultipleChoice:
+      need("/gold");
+      refuse({"/generation", "/filters", "/normalize", "/references", "/original"});
+      if (json.Has("/contexts")) {
+        need("/target");
+        refuse({"/prompt", "/choices"});
+        if (spec.metrics != std::vector<std::string>{"acc"}) {
+          json.Fail("/metrics", "with contexts there is one continuation and no length to normalize by",
+                    "acc");
+        }
+      } else {
+        need("/prompt");
+        need("/choices");
+        refuse({"/target"});
+      }
+      return;
+    case TaskForm::kLogLikelihood:
+      need("/prompt");
+      need("/target");
+      refuse({"/generation", "/filters", "/normalize", "/references", "/original", "/contexts", "/choices",
+              "/gold"});
+      return;
+    case TaskForm::kRolling:
+      need("/target");
+      refuse({"/generation", "/filters", "/normalize", "/references", "/contexts", "/choices", "/gold",
+              "/prompt", "/preamble", "/fewshot", "/delimiter"});
+      return;
+    case TaskForm::kGenerate:
+    case TaskForm::kSummarize:
+      need("/prompt");
+      need("/generation");
+      refuse({"/contexts", "/choices", "/gold", "/original"});
+      if (json.Has("/target") == json.Has("/references")) {
+        json.Fail("", "a generating task has either target or references", "one of them");
+      }
+      if (spec.form == TaskForm::kSummarize) refuse({"/filters"});
+      return;
+  }
+}
+
+}  // namespace
+
+const char* ToString(TaskForm form) {
+  for (const auto& [name, value] : kForms) {
+    if (value == form) return name;
+  }
+  throw Error(ErrorKind::kInternal, "a task form without a name");
+}
+
+TaskSpec ReadTaskSpec(const fs::path& file) {
+  const LocatedJson json(ReadFile(file), file.string());
+  json.CheckFields("",
+                   {"name",      "version",  "description", "form",    "dataset",   "fields",     "preamble",
+                    "prompt",    "contexts", "choices",     "gold",    "target",    "references", "original",
+                    "delimiter", "fewshot",  "generation",  "filters", "normalize", "metrics",    "main"});
+  TaskSpec spec;
+  spec.file = file;
+  spec.name = json.Get<std::string>("/name", "a name");
+  if (spec.name.empty() || spec.name.find_first_of(" ,/\t\n") != std::string::npos) {
+    json.Fail("/name", "not usable as a name", "a text without space, comma or slash", spec.name);
+  }
+  spec.version = json.Get<std::string>("/version", "a text such as \"1.0\"");
+  spec.description = json.Get<std::string>("/description", "a text", "");
+  spec.form = ReadForm(json);
+
+  if (!json.Has("/dataset")) json.Fail("/dataset", "a field is missing", "{\"file\": ..., \"split\": ...}");
+  json.CheckFields("/dataset", {"file", "format", "split"});
+  spec.files = ReadDataFiles(json, "/dataset/file");
+  spec.format = ReadFormat(json, "/dataset/format");
+  spec.split = json.Get<std::string>("/dataset/split", "a text");
+
+  spec.fields = ReadFields(json, "/fields");
+  spec.preamble = ReadTemplate(json, "/preamble");
+  spec.prompt = ReadTemplate(json, "/prompt");
+  spec.contexts_field = json.Get<std::string>("/contexts", "a field name", "");
+  if (json.Has("/choices") && json.root().at("choices").is_array()) {
+    spec.choice_templates = json.Strings("/choices", "a field name, or a list of templates");
+    if (spec.choice_templates.size() < 2) json.Fail("/choices", "fewer than two choices");
+    for (const std::string& text : spec.choice_templates) TemplateNames(text, json.Where("/choices"));
+  } else {
+    spec.choices_field = json.Get<std::string>("/choices", "a field name, or a list of templates", "");
+  }
+  spec.gold_field = json.Get<std::string>("/gold", "a field name", "");
+  spec.target = ReadTemplate(json, "/target");
+  spec.references_field = json.Get<std::string>("/references", "a field name", "");
+  spec.original_field = json.Get<std::string>("/original", "a field name", "");
+  spec.delimiter = json.Get<std::string>("/delimiter", "a text", " ");
+  ReadFewshot(json, spec);
+  ReadAnswers(json, spec);
+  ReadMetrics(json, spec);
+  CheckForm(json, spec);
+
+  spec.protocol = json.root();
+  for (const char* field : {"name", "description", "fewshot", "main"}) spec.protocol.erase(field);
+  spec.protocol["dataset"].erase("file");
+  return spec;
+}
+
+TaskSpec LoadTaskSpec(const std::string& name_or_path) {
+  if (name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".json")) {
+    return ReadTaskSpec(name_or_path);
+  }
+  const std::vector<std::string> known = ListTasks();
+  if (std::find(known.begin(), known.end(), name_or_path) == known.end()) {
+    const std::string near = Nearest(name_or_path, known);
+    throw Error(ErrorKind::kUsage,
+                {"no task '" + name_or_path + "'", Joined(known) + ", or the path of a task file", "", "",
+                 near.empty() ? "" : "did you mean '" + near + "'?"});
+  }
+  const fs::path file = HomeFolder() / "tasks" / "definitions" / (name_or_path + ".json");
+  TaskSpec spec = ReadTaskSpec(file);
+  if (spec.name != name_or_path) {
+    throw Error(ErrorKind::kData,
+                {"a task file's name differs from its task's", name_or_path, spec.name, file.string(), ""});
+  }
+  return spec;
+}
+
+std::vector<std::string> ListTasks() {
+  const fs::path folder = HomeFolder() / "tasks" / "definitions";
+  std::error_code error;
+  std::vector<std::string> names;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() == ".json") names.push_back(it->path().stem().string());
+  }
+  if (error) {
+    throw Error(ErrorKind::kIo, {"the task files cannot be read", "", error.message(), folder.string(),
+                                 "set TNBENCH_HOME to the folder that holds tasks/definitions"});
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace tnb

@@ -1,0 +1,206 @@
+#include "tasks/task.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "datasets/locate.h"
+#include "datasets/utf8.h"
+#include "tasks/requests.h"
+
+namespace tnb {
+namespace {
+
+// Raised whenever the same task file may yield other numbers than before.
+constexpr int kScoringVersion = 1;
+
+std::vector<std::string> Choices(const TaskSpec& spec, const DocumentFields& fields,
+                                 const std::string& where) {
+  std::vector<std::string> choices;
+  if (spec.choice_templates.empty()) {
+    choices = fields.Texts(spec.choices_field);
+  } else {
+    for (const std::string& text : spec.choice_templates) choices.push_back(fields.Render(text));
+  }
+  for (size_t i = 0; i < choices.size(); ++i) {
+    if (choices[i].empty()) {
+      throw Error(ErrorKind::kData, {"choice " + std::to_string(i) + " is empty", "a text", "", where, ""});
+    }
+  }
+  return choices;
+}
+
+size_t Gold(const TaskSpec& spec, const DocumentFields& fields, size_t choices, const std::string& where) {
+  const int64_t gold = fields.Integer(spec.gold_field);
+  if (gold < 0 || static_cast<size_t>(gold) >= choices) {
+    throw Error(ErrorKind::kData, {"the index of the right choice is out of range",
+                                   "0 to " + std::to_string(choices - 1), std::to_string(gold), where, ""});
+  }
+  return static_cast<size_t>(gold);
+}
+
+}  // namespace
+
+Dataset Task::Load(const std::vector<DataFile>& files, const std::string& format,
+                   const std::string& what) const {
+  const std::vector<std::filesystem::path> folders = {options_.data_dir, spec_.file.parent_path(),
+                                                      HomeFolder() / "datasets"};
+  std::vector<std::string> names;
+  for (const DataFile& file : files) names.push_back(file.file);
+  const std::filesystem::path path = LocateFile(names, folders, what);
+  // Which of the names it was: a name is the end of the path that it was found under.
+  const auto chosen = std::find_if(files.begin(), files.end(), [&](const DataFile& file) {
+    return std::any_of(folders.begin(), folders.end(),
+                       [&](const auto& folder) { return !folder.empty() && folder / file.file == path; });
+  });
+  Dataset dataset = ReadDataset(path, format);
+  for (const auto& [field, name] : chosen->lines) {
+    AddLinesAsField(dataset, field, LocateFile({name}, folders, what));
+  }
+  return dataset;
+}
+
+Task::Task(TaskSpec spec, const TaskOptions& options) : spec_(std::move(spec)), options_(options) {
+  if (options.num_fewshot) {
+    if (*options.num_fewshot < 0 || *options.num_fewshot > 1000) {
+      throw Error(ErrorKind::kUsage, {"the number of examples is out of range", "0 to 1000",
+                                      std::to_string(*options.num_fewshot), "num_fewshot", ""});
+    }
+    const size_t count = static_cast<size_t>(*options.num_fewshot);
+    if ((spec_.fewshot_fixed || spec_.form == TaskForm::kRolling) && count != spec_.fewshot.count) {
+      throw Error(ErrorKind::kUsage,
+                  {"task " + spec_.name + " has a fixed number of examples",
+                   std::to_string(spec_.fewshot.count), std::to_string(count), "num_fewshot", ""});
+    }
+    spec_.fewshot.count = count;
+  }
+  if (options.fewshot_seed) spec_.fewshot.seed = *options.fewshot_seed;
+  spec_.fewshot.compat = options.fewshot_compat;
+  dataset_ = Load(spec_.files, spec_.format, "task " + spec_.name);
+  if (spec_.fewshot.count > 0 && !spec_.fewshot_files.empty()) {
+    pool_ = Load(spec_.fewshot_files, spec_.fewshot_format, "the examples of task " + spec_.name);
+  }
+  count_ = dataset_.documents.size();
+  if (options.limit) {
+    if (*options.limit < 1) {
+      throw Error(ErrorKind::kUsage,
+                  {"the limit is out of range", "1 or more", std::to_string(*options.limit), "limit", ""});
+    }
+    count_ = std::min(count_, static_cast<size_t>(*options.limit));
+  }
+}
+
+std::string Task::Example(const Json& document, const std::string& where) const {
+  const DocumentFields fields(spec_.fields, document, where);
+  std::string prompt, answer;
+  if (!spec_.contexts_field.empty()) {
+    const std::vector<std::string> contexts = fields.Texts(spec_.contexts_field);
+    prompt = contexts[Gold(spec_, fields, contexts.size(), where)];
+    answer = fields.Render(spec_.target);
+  } else {
+    prompt = fields.Render(spec_.prompt);
+    if (spec_.form == TaskForm::kMultipleChoice) {
+      const std::vector<std::string> choices = Choices(spec_, fields, where);
+      answer = choices[Gold(spec_, fields, choices.size(), where)];
+    } else {
+      answer = spec_.references_field.empty() ? fields.Render(spec_.target)
+                                              : fields.Texts(spec_.references_field)[0];
+    }
+  }
+  return prompt + (answer.empty() ? "" : spec_.delimiter) + answer + spec_.fewshot_delimiter;
+}
+
+Item Task::BuildPrompt(size_t doc, const std::string& examples) const {
+  const std::string where = dataset_.Where(doc);
+  const DocumentFields fields(spec_.fields, dataset_.documents[doc], where);
+  const std::string before = fields.Render(spec_.preamble) + examples;
+  Item item;
+  item.doc = doc;
+  switch (spec_.form) {
+    case TaskForm::kMultipleChoice:
+      if (!spec_.contexts_field.empty()) {
+        item.target = fields.Render(spec_.target);
+        for (const std::string& context : fields.Texts(spec_.contexts_field)) {
+          item.contexts.push_back(before + context);
+          item.continuations.push_back(spec_.delimiter + item.target);
+          item.prompt += (item.prompt.empty() ? "" : "\n") + item.contexts.back();
+        }
+        item.gold = Gold(spec_, fields, item.contexts.size(), where);
+      } else {
+        item.prompt = before + fields.Render(spec_.prompt);
+        item.choices = Choices(spec_, fields, where);
+        item.gold = Gold(spec_, fields, item.choices.size(), where);
+        item.target = item.choices[item.gold];
+        for (const std::string& choice : item.choices) {
+          item.contexts.push_back(item.prompt);
+          item.continuations.push_back(spec_.delimiter + choice);
+        }
+      }
+      break;
+    case TaskForm::kLogLikelihood:
+      item.prompt = before + fields.Render(spec_.prompt);
+      item.target = fields.Render(spec_.target);
+      item.contexts = {item.prompt};
+      item.continuations = {item.target};
+      break;
+    case TaskForm::kRolling: {
+      item.target = fields.Render(spec_.target);
+      const std::string original =
+          spec_.original_field.empty() ? item.target : fields.Text(spec_.original_field);
+      item.words = static_cast<int64_t>(SplitWordCount(original));
+      item.bytes = static_cast<int64_t>(original.size());
+      item.prompt = item.target;
+      break;
+    }
+    case TaskForm::kGenerate:
+    case TaskForm::kSummarize:
+      item.prompt = before + fields.Render(spec_.prompt);
+      if (spec_.references_field.empty()) {
+        item.references = {fields.Render(spec_.target)};
+      } else {
+        item.references = fields.Texts(spec_.references_field);
+      }
+      item.target = item.references[0];
+      break;
+  }
+  if (item.target.empty()) throw Error(ErrorKind::kData, {"the target is empty", "a text", "", where, ""});
+  item.prompt_sha256 = Sha256Hex(item.prompt);
+  return item;
+}
+
+std::vector<Item> Task::BuildPrompts() const {
+  const Dataset& pool = pool_ ? *pool_ : dataset_;
+  FewshotSampler sampler(spec_.fewshot, pool.documents);
+  std::vector<Item> items;
+  items.reserve(count_);
+  for (size_t doc = 0; doc < count_; ++doc) {
+    std::string examples;
+    for (const size_t shot : sampler.Draw(doc, dataset_.documents[doc])) {
+      examples += Example(pool.documents[shot], pool.Where(shot));
+    }
+    items.push_back(BuildPrompt(doc, examples));
+  }
+  return items;
+}
+
+std::vector<Item> Task::BuildItems(const Tokenizer& tokenizer, int64_t context_length) const {
+  std::vector<Item> items = BuildPrompts();
+  for (Item& item : items) AddRequests(spec_, tokenizer, context_length, dataset_.Where(item.doc), item);
+  return items;
+}
+
+Json Task::ProtocolJson(const Tokenizer& tokenizer, int64_t context_length) const {
+  Json json = {{"scoring_version", kScoringVersion},   {"task", spec_.protocol},
+               {"dataset_sha256", dataset_.sha256},    {"documents", count_},
+               {"tokenizer", tokenizer.ContentHash()}, {"adds_bos", tokenizer.adds_bos()},
+               {"context_length", context_length},     {"num_fewshot", spec_.fewshot.count}};
+  if (spec_.fewshot.count > 0) {
+    json["fewshot"] = {
+        {"sampler", spec_.fewshot.sampler},     {"seed", spec_.fewshot.seed},
+        {"compat", spec_.fewshot.compat},       {"exclude_evaluated", spec_.fewshot.exclude_evaluated},
+        {"delimiter", spec_.fewshot_delimiter}, {"pool_sha256", pool_ ? pool_->sha256 : dataset_.sha256}};
+  }
+  return json;
+}
+
+}  // namespace tnb

@@ -1,0 +1,89 @@
+#include "tasks/transforms.h"
+
+#include <string_view>
+#include <utility>
+
+#include "datasets/utf8.h"
+#include "tasks/regex.h"
+
+namespace tnb {
+namespace {
+
+std::string ReplaceText(std::string text, std::string_view from, std::string_view to) {
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+std::string CollapseSpace(const std::string& text) {
+  std::u32string out;
+  for (const char32_t point : CodePoints(text)) {
+    if (!IsPythonSpace(point)) {
+      out += point;
+    } else if (!out.empty() && out.back() != U' ') {
+      out += U' ';
+    }
+  }
+  if (!out.empty() && out.back() == U' ') out.pop_back();
+  return FromCodePoints(out);
+}
+
+// WikiHow's markup in HellaSwag, as lm-evaluation-harness removes it.
+std::string HellaSwag(const std::string& text) {
+  static const Regex brackets(R"(\[.*?\])", "hellaswag");
+  std::string out = ReplaceText(StripPython(text), " [title]", ". ");
+  return ReplaceText(brackets.Replace(out, ""), "  ", " ");
+}
+
+// WikiText's tokenization taken back, as lm-evaluation-harness does it; rules and order (and rules that
+// cannot match) are part of the protocol.
+std::string WikiText(const std::string& text) {
+  static const std::vector<std::pair<const char*, const char*>> before = {
+      {"s '", "s'"}, {" @-@ ", "-"}, {" @,@ ", ","}, {" @.@ ", "."}, {" : ", ": "},
+      {" ; ", "; "}, {" . ", ". "},  {" ! ", "! "},  {" ? ", "? "},  {" , ", ", "}};
+  static const std::vector<std::pair<Regex, const char*>> pairs = {
+      {Regex(R"(\(\s*([^\)]*?)\s*\))", "wikitext"), "($1)"},
+      {Regex(R"(\[\s*([^\]]*?)\s*\])", "wikitext"), "[$1]"},
+      {Regex(R"(\{\s*([^}]*?)\s*\})", "wikitext"), "{$1}"},
+      {Regex(R"("\s*([^"]*?)\s*")", "wikitext"), "\"$1\""},
+      {Regex(R"('\s*([^']*?)\s*')", "wikitext"), "'$1'"}};
+  static const std::vector<std::pair<const char*, const char*>> after = {
+      {"= = = =", "===="}, {"= = =", "==="}, {"= =", "=="},  {" \u00B0 ", "\u00B0"},
+      {" \n", "\n"},       {"\n ", "\n"},    {" N ", " 1 "}, {" 's", "'s"}};
+  static const Regex slashes("/' [0-9]/", "wikitext");
+  std::string out = text;
+  for (size_t i = 0; i < before.size(); ++i) {
+    out = ReplaceText(std::move(out), before[i].first, before[i].second);
+    if (i == 0) out = slashes.Replace(out, "/'[0-9]/");
+  }
+  for (const auto& [regex, replacement] : pairs) out = regex.Replace(out, replacement);
+  for (const auto& [from, to] : after) out = ReplaceText(std::move(out), from, to);
+  return out;
+}
+
+}  // namespace
+
+const std::vector<Transform>& Transforms() {
+  static const std::vector<Transform> list = {
+      {"strip", "white space at both ends removed", [](const std::string& t) { return StripPython(t); }},
+      {"lstrip", "white space at the start removed", [](const std::string& t) { return LeftStripPython(t); }},
+      {"rstrip", "white space at the end removed", [](const std::string& t) { return RightStripPython(t); }},
+      {"lower", "lower case", [](const std::string& t) { return LowerPython(t); }},
+      {"capitalize", "first character upper case, all others lower case",
+       [](const std::string& t) { return CapitalizePython(t); }},
+      {"collapse_space", "runs of white space become one space, none at the ends", CollapseSpace},
+      {"hellaswag", "WikiHow markup removed", HellaSwag},
+      {"wikitext", "WikiText's tokenization taken back", WikiText},
+  };
+  return list;
+}
+
+const Transform* FindTransform(const std::string& name) {
+  for (const Transform& transform : Transforms()) {
+    if (name == transform.name) return &transform;
+  }
+  return nullptr;
+}
+
+}  // namespace tnb
