@@ -1,6 +1,7 @@
 # tnb_library(NAME SOURCES ... LINKS ...): one static library a folder, tnb_NAME.
 # tnb_test(NAME SOURCES ... LINKS ... [LABELS label]): one Catch2 program, test_NAME; every case is a test of ctest,
-#   named "NAME: case". The label `long` keeps a program out of the default suite.
+#   named "NAME: case". The label `long` keeps a program out of the default suite. A program that links LibTorch
+#   and has no label gets the label `torch`; the target tests_without_torch builds all others.
 # tnb_program(NAME OUTPUT name SOURCES ... LINKS ...): the executable tnbench_NAME, named `name` on disk.
 #
 # All compile our own code with strict warnings. A target that links LibTorch, itself or through another one, gets
@@ -58,11 +59,21 @@ function(tnb_program name)
   set_target_properties(tnbench_${name} PROPERTIES OUTPUT_NAME ${ARG_OUTPUT})
 endfunction()
 
+add_custom_target(tests_without_torch)
+
 function(tnb_test name)
   cmake_parse_arguments(PARSE_ARGV 1 ARG "" "" "SOURCES;LINKS;LABELS")
   list(LENGTH ARG_LABELS labels)
   if(labels GREATER 1)
     message(FATAL_ERROR "tnb_test(${name}): expected one label, found ${ARG_LABELS}; Catch2 v2 cannot pass on more")
+  endif()
+  add_executable(test_${name} ${ARG_SOURCES})
+  tnb_set_up(test_${name} PRIVATE tnb_test_main ${ARG_LINKS})
+  get_target_property(uses_torch test_${name} TNB_USES_TORCH)
+  if(NOT uses_torch)
+    add_dependencies(tests_without_torch test_${name})
+  elseif(NOT ARG_LABELS)
+    set(ARG_LABELS torch)
   endif()
   set(properties SKIP_REGULAR_EXPRESSION "SKIPPED: ")  # what tests/support prints when data is absent
   if(ARG_LABELS)
@@ -73,8 +84,6 @@ function(tnb_test name)
   else()
     list(APPEND properties TIMEOUT 600)
   endif()
-  add_executable(test_${name} ${ARG_SOURCES})
-  tnb_set_up(test_${name} PRIVATE tnb_test_main ${ARG_LINKS})
   if(Catch2_VERSION VERSION_GREATER_EQUAL 3)
     set(discovery DISCOVERY_MODE PRE_TEST)
   endif()
