@@ -1,0 +1,373 @@
+#include "reports/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "reports/numbers.h"
+
+namespace tnb {
+namespace {
+
+// One run with everything a row shows.
+struct RunData {
+  RunView view;
+  std::map<std::string, PhaseRow> phases;
+  std::vector<std::pair<std::string, MetricRow>> metrics;  // phase name, metric
+  std::map<std::string, std::string> protocols;            // column key of a task -> what must be equal
+  std::map<std::string, Json> protocol_contents;           // the same keys -> content, to say what differs
+};
+
+// What a column shows: a metric of a phase.
+struct ColumnSpec {
+  std::string phase;
+  std::string metric;
+  std::string task;
+  std::string filter;
+  std::string variant;
+  std::string unit;
+  int group = 1;
+
+  bool Matches(const std::string& in_phase, const MetricRow& row) const {
+    return in_phase == phase && row.name == metric && row.task == task && row.filter == filter &&
+           row.variant == variant;
+  }
+  std::string Key() const {
+    std::string key = phase;
+    for (const std::string& part : {task, metric, filter, variant}) {
+      if (!part.empty() && part != "none") key += "." + part;
+    }
+    return key;
+  }
+};
+
+enum { kIdentity = 0, kSizeAndQuality = 1, kSpeedAndTraining = 2 };
+
+ColumnSpec TaskColumn(const MetricRow& row) {
+  return {"quality", row.name, row.task, row.filter, row.variant, row.unit, kSizeAndQuality};
+}
+
+RunData Load(const Store& store, const RunView& view) {
+  RunData data{.view = view, .phases = {}, .metrics = {}, .protocols = {}, .protocol_contents = {}};
+  for (const PhaseRow& phase : store.Phases(view.run.id)) {
+    data.phases[phase.name] = phase;
+    if (phase.status != PhaseStatus::kOk) continue;  // what a broken phase left behind is not a result
+    for (MetricRow& row : store.Metrics(phase.data_id)) {
+      if (phase.name == "quality" && row.protocol_id) {
+        const ProtocolRow protocol = store.Protocol(*row.protocol_id);
+        const std::string key = TaskColumn(row).Key();
+        data.protocols[key] = fmt::format("{} {} n={}", protocol.name, protocol.hash.substr(0, 12), row.n);
+        data.protocol_contents[key] = protocol.content;
+        data.protocol_contents[key]["n"] = row.n;
+      }
+      data.metrics.emplace_back(phase.name, std::move(row));
+    }
+  }
+  return data;
+}
+
+// Names the fields in which two protocols differ: "shots 25 / 0".
+std::string Difference(const Json& a, const Json& b) {
+  std::string text;
+  std::set<std::string> keys;
+  for (const Json* side : {&a, &b}) {
+    for (const auto& [key, unused] : side->items()) keys.insert(key);
+  }
+  for (const std::string& key : keys) {
+    const Json left = a.value(key, Json()), right = b.value(key, Json());
+    if (left == right) continue;
+    text += fmt::format("{}{} {} / {}", text.empty() ? "" : ", ", key, left.dump().substr(0, 60),
+                        right.dump().substr(0, 60));
+  }
+  return text.empty() ? "units or names only" : text;
+}
+
+// Empty when the two runs may share columns; else what differs.
+std::string Conflict(const RunData& a, const RunData& b) {
+  for (const auto& [key, protocol] : a.protocols) {
+    const auto other = b.protocols.find(key);
+    if (other == b.protocols.end() || other->second == protocol) continue;
+    return fmt::format("{}: {} against {} ({})", key, protocol, other->second,
+                       Difference(a.protocol_contents.at(key), b.protocol_contents.at(key)));
+  }
+  return "";
+}
+
+const MetricRow* Find(const RunData& run, const ColumnSpec& column) {
+  for (const auto& [phase, row] : run.metrics) {
+    if (column.Matches(phase, row)) return &row;
+  }
+  return nullptr;
+}
+
+bool IsShare(const std::string& unit) { return unit == "fraction" || unit == "%"; }
+
+std::string Text(double value, const std::string& unit) {
+  if (unit == "bytes") return FormatBytes(value);
+  if (unit == "fraction") return fmt::format("{:.1f}", 100 * value);
+  if (unit == "%") return fmt::format("{:.1f}", value);
+  if (unit == "count") return FormatCount(value);
+  return FormatNumber(value);
+}
+
+// The column's unit as its header shows it; shares are shown as percentages, sizes name their unit in each
+// cell.
+std::string ShownUnit(const std::string& unit) {
+  return unit == "fraction" ? "%" : unit == "count" || unit == "parameters" ? "" : unit;
+}
+
+// Parameters come with their own unit name, and are counts.
+std::string UnitOf(const MetricRow& row) { return row.name == "parameters" ? "count" : row.unit; }
+
+// Why a phase has no number.
+std::string Absence(const RunData& run, const std::string& phase) {
+  const auto found = run.phases.find(phase);
+  if (found == run.phases.end() || found->second.status == PhaseStatus::kOk) return "not measured";
+  return ToString(found->second.status);
+}
+
+Cell MakeCell(const RunData& run, const RunData* base, const ColumnSpec& column) {
+  const MetricRow* row = Find(run, column);
+  if (row == nullptr) return {.text = Absence(run, column.phase)};
+  const std::string unit = UnitOf(*row);
+  Cell cell{.text = Text(row->value, unit), .value = row->value, .se = row->se};
+  if (row->se) cell.text += " ± " + Text(*row->se, unit);
+  const MetricRow* reference = base != nullptr && base != &run ? Find(*base, column) : nullptr;
+  if (reference == nullptr) return cell;
+  if (IsShare(unit)) {
+    cell.relative = row->value - reference->value;
+    cell.text += fmt::format(" ({:+.1f})", (unit == "fraction" ? 100 : 1) * *cell.relative);
+  } else if (reference->value > 0 && std::isfinite(reference->value)) {
+    cell.relative = row->value / reference->value;
+    cell.text += fmt::format(" ({}x)", FormatNumber(*cell.relative));
+  }
+  return cell;
+}
+
+// How much smaller the stored bytes are than the dense model at 32 or 16 bit.
+Cell ReductionCell(const RunData& run, const std::string& against) {
+  const MetricRow* stored = Find(run, {"compress", "stored_bytes", "", "", "", ""});
+  const MetricRow* dense = Find(run, {"compress", against, "", "", "", ""});
+  if (stored == nullptr || dense == nullptr || dense->value <= 0) return {.text = Absence(run, "compress")};
+  const double reduction = 1 - stored->value / dense->value;
+  return {.text = fmt::format("{:.1f}", 100 * reduction), .value = reduction};
+}
+
+// The columns that at least one run has, in the order of the report.
+std::vector<ColumnSpec> ChooseColumns(const std::vector<const RunData*>& runs) {
+  std::vector<ColumnSpec> columns = {
+      {"compress", "parameters", "", "", "", "count"},
+      {"compress", "stored_bytes", "", "", "", "bytes"},
+      {"speed", "resident_peak", "", "", "", "bytes"},
+  };
+  std::map<std::string, ColumnSpec> tasks, speeds;
+  for (const RunData* run : runs) {
+    for (const auto& [phase, row] : run->metrics) {
+      if (phase == "quality" && row.main) {
+        tasks.emplace(TaskColumn(row).Key(), TaskColumn(row));
+      } else if (phase == "speed" && row.unit == "tokens/s") {
+        const ColumnSpec column{phase, row.name, "", "", row.variant, row.unit, kSpeedAndTraining};
+        // Prefill before decode, each by length; the automatic choice before named variants.
+        const bool decode = row.name.starts_with("decode");
+        const size_t digits = row.name.size() - row.name.find_last_of('_');
+        speeds.emplace(fmt::format("{:d} {:04} {} {}", decode, digits, row.name, row.variant), column);
+      }
+    }
+  }
+  for (auto& [key, column] : tasks) columns.push_back(std::move(column));
+  for (auto& [key, column] : speeds) columns.push_back(std::move(column));
+  columns.push_back({"training", "step_ms", "", "", "", "ms", kSpeedAndTraining});
+  return columns;
+}
+
+// "n=500", or "n=3 to 5" where the rows differ (repetitions of timings; tasks never differ within a table).
+std::string Observations(const std::vector<const RunData*>& runs, const ColumnSpec& column) {
+  int64_t least = INT64_MAX, most = 0;
+  for (const RunData* run : runs) {
+    if (const MetricRow* row = Find(*run, column)) {
+      least = std::min(least, row->n);
+      most = std::max(most, row->n);
+    }
+  }
+  if (most == 0) return "";
+  return least == most ? fmt::format("n={}", most) : fmt::format("n={} to {}", least, most);
+}
+
+std::string Title(const ColumnSpec& column, const std::string& protocol, const std::string& n) {
+  std::string title = column.metric;
+  if (column.metric == "stored_bytes") title = "stored";
+  if (column.metric == "resident_peak") title = "peak resident";
+  if (column.metric == "step_ms") title = "training step";
+  if (!column.task.empty()) title = column.task + " " + column.metric;
+  if (!column.filter.empty() && column.filter != "none") title += " " + column.filter;
+  if (!column.variant.empty()) title += " " + column.variant;
+  std::vector<std::string> facts;
+  if (const std::string unit = ShownUnit(column.unit); !unit.empty()) facts.push_back(unit);
+  if (!n.empty() && column.phase != "compress") facts.push_back(n);  // sizes are exact
+  if (!protocol.empty()) facts.push_back(protocol);
+  return facts.empty() ? title : fmt::format("{} [{}]", title, fmt::join(facts, ", "));
+}
+
+const RunData* ChooseBase(const std::vector<const RunData*>& runs, const std::string& wanted) {
+  for (const std::string& method :
+       wanted.empty() ? std::vector<std::string>{"fp32", "fp16", "bf16"} : std::vector<std::string>{wanted}) {
+    for (const RunData* run : runs) {
+      if (run->view.method.text == method) return run;
+    }
+  }
+  return nullptr;
+}
+
+void AddReasons(const RunData& run, Table& table) {
+  const std::string who = fmt::format("{} (run {})", run.view.method.text, run.view.run.id);
+  if (run.view.run.status != RunStatus::kOk) {
+    std::string note = who + ": " + ToString(run.view.run.status);
+    if (!run.view.run.message.empty()) note += ": " + run.view.run.message;
+    table.notes.push_back(note);
+  }
+  for (const auto& [name, phase] : run.phases) {
+    if (phase.reason.empty()) continue;
+    table.notes.push_back(fmt::format("{}: {} {}: {}", who, name, ToString(phase.status), phase.reason));
+  }
+}
+
+Table MakeTable(std::vector<const RunData*> runs, const std::string& base_method) {
+  const RunData* base = ChooseBase(runs, base_method);
+  std::stable_partition(runs.begin(), runs.end(), [&](const RunData* run) { return run == base; });
+  const std::vector<ColumnSpec> specs = ChooseColumns(runs);
+  Table table;
+  table.columns = {{"method", Alignment::kLeft, "method", kIdentity},
+                   {"run", Alignment::kRight, "run", kIdentity}};
+  for (const RunData* run : runs) {
+    std::string id = std::to_string(run->view.run.id);
+    table.rows.push_back({{.text = run->view.method.text}, {.text = id, .value = run->view.run.id}});
+  }
+
+  std::vector<std::string> protocol_notes;
+  for (const ColumnSpec& spec : specs) {
+    std::string protocol_id;
+    for (const RunData* run : runs) {
+      const auto found = run->protocols.find(spec.Key());
+      if (found == run->protocols.end()) continue;
+      protocol_id = fmt::format("P{}", protocol_notes.size() + 1);
+      protocol_notes.push_back(protocol_id + " is protocol " + found->second);
+      break;
+    }
+    const std::string n = Observations(runs, spec);
+    table.columns.push_back({Title(spec, protocol_id, n), Alignment::kRight, spec.Key(), spec.group});
+    for (size_t r = 0; r < runs.size(); ++r) table.rows[r].push_back(MakeCell(*runs[r], base, spec));
+    if (spec.metric != "stored_bytes") continue;
+    for (const auto& [against, title] :
+         {std::pair{"fp32_bytes", "less than fp32 [%]"}, std::pair{"fp16_bytes", "less than fp16 [%]"}}) {
+      table.columns.push_back(
+          {title, Alignment::kRight, std::string("reduction.") + against, kSizeAndQuality});
+      for (size_t r = 0; r < runs.size(); ++r) table.rows[r].push_back(ReductionCell(*runs[r], against));
+    }
+  }
+
+  const RunView& first = runs.front()->view;
+  std::set<std::string> commits;
+  for (const RunData* run : runs) commits.insert(run->view.build.commit);
+  table.caption = fmt::format("Model {} ({} parameters, sha256 {}), machine {}, tnbench {}, settings {}",
+                              first.model.name, FormatCount(static_cast<double>(first.model.parameters)),
+                              first.model.hash.substr(0, 12), first.machine.name, fmt::join(commits, " and "),
+                              first.cell.settings_hash.substr(0, 12));
+  table.notes.push_back("settings: " + first.cell.settings.dump());
+  for (std::string& note : protocol_notes) table.notes.push_back(std::move(note));
+  table.notes.push_back(
+      base != nullptr
+          ? "in parentheses: relative to " + base->view.method.text +
+                ", percentage points for % and a factor otherwise; ± is one standard error"
+          : "no base row (fp32, fp16 or bf16) was run, so nothing is relative; ± is one standard error");
+  if (commits.size() > 1) table.notes.push_back("the rows are from different commits of tnbench");
+  for (const RunData* run : runs) AddReasons(*run, table);
+  return table;
+}
+
+}  // namespace
+
+ReportFormat ReportFormatFrom(const std::string& name) {
+  if (name == "md") return ReportFormat::kMarkdown;
+  if (name == "text") return ReportFormat::kTerminal;
+  if (name == "csv") return ReportFormat::kCsv;
+  if (name == "json") return ReportFormat::kJson;
+  throw Error(ErrorKind::kUsage, {"unknown report format", "md, text, csv or json", name, "--format", ""});
+}
+
+std::vector<Table> BuildReport(const Store& store, const ReportOptions& options) {
+  RunFilter filter = options.filter;
+  filter.newest_only = filter.ids.empty();
+  std::vector<RunData> runs;
+  for (const RunView& view : store.Runs(filter)) runs.push_back(Load(store, view));
+  if (runs.empty()) {
+    throw Error(ErrorKind::kUsage,
+                {"no run matches", "", "", store.path().string(), "tnbench list runs shows them"});
+  }
+  // Model, settings and machine in order of appearance; inside, runs that may share columns.
+  std::vector<std::vector<std::vector<const RunData*>>> groups;
+  std::map<std::tuple<int64_t, std::string, int64_t>, size_t> places;
+  for (const RunData& run : runs) {
+    const RunView& view = run.view;
+    const auto [place, inserted] =
+        places.try_emplace({view.model.id, view.cell.settings_hash, view.machine.id}, groups.size());
+    if (inserted) groups.emplace_back();
+    auto& tables = groups[place->second];
+    const auto fits = [&](const std::vector<const RunData*>& members) {
+      return std::all_of(members.begin(), members.end(),
+                         [&](const RunData* member) { return Conflict(*member, run).empty(); });
+    };
+    auto table = std::find_if(tables.begin(), tables.end(), fits);
+    if (table == tables.end()) table = tables.insert(tables.end(), {});
+    table->push_back(&run);
+  }
+  std::vector<Table> built;
+  for (const auto& group : groups) {
+    for (const auto& members : group) {
+      Table table = MakeTable(members, options.base_method);
+      if (&members != &group.front()) {
+        for (const RunData* other : group.front()) {
+          const std::string conflict = Conflict(*other, *members.front());
+          if (conflict.empty()) continue;
+          table.notes.insert(
+              table.notes.begin(),
+              fmt::format("kept apart from run {}, the protocols differ: {}", other->view.run.id, conflict));
+          break;
+        }
+      }
+      built.push_back(std::move(table));
+    }
+  }
+  return built;
+}
+
+std::string RenderReport(const Store& store, const ReportOptions& options, ReportFormat format) {
+  const std::vector<Table> tables = BuildReport(store, options);
+  if (format == ReportFormat::kJson) {
+    Json json = Json::array();
+    for (const Table& table : tables) json.push_back(ToJson(table));
+    // Names come from the user and need not be UTF-8.
+    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+  std::string text;
+  for (const Table& table : tables) {
+    if (!text.empty()) text += "\n";
+    if (format == ReportFormat::kCsv) {
+      text += "# " + table.caption + "\r\n" + RenderCsv(table);
+      continue;
+    }
+    const std::vector<Table> parts = SplitToWidth(table, options.width);
+    for (const Table& part : parts) {
+      if (&part != &parts.front()) text += "\n";
+      text += format == ReportFormat::kMarkdown ? RenderMarkdown(part) : RenderTerminal(part);
+    }
+  }
+  return text;
+}
+
+}  // namespace tnb
