@@ -323,7 +323,7 @@ std::vector<Table> BuildReport(const Store& store, const ReportOptions& options)
                          [&](const RunData* member) { return Conflict(*member, run).empty(); });
     };
     auto table = std::find_if(tables.begin(), tables.end(), fits);
-    if (table == tables.end()) table = tables.insert(tables.end(), {});
+    if (table == tables.end()) table = tables.emplace(tables.end());
     table->push_back(&run);
   }
   std::vector<Table> built;
