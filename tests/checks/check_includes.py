@@ -2,7 +2,7 @@
 
 harness -> {methods, tasks, reports} -> {models, datasets, records} -> base. A folder may include itself and what lies
 on lower levels; tests may include everything, and nothing may include tests. Quoted includes name a file from the
-root, or one that the build generates from a template NAME.in: then the template must be there.
+root, or one that the build generates: a CMakeLists.txt then names it.
 """
 
 import pathlib
@@ -18,6 +18,10 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 
 def main(root):
     findings, checked = [], 0
+    generated = set()
+    for path in sources.files(root, {".txt"}):
+        if path.name == "CMakeLists.txt":
+            generated.update(re.findall(r"[\w.-]+\.h\b", sources.text(path)))
     for path in sources.files(root, sources.CODE):
         name = path.relative_to(root)
         if name.parts[0] not in LEVEL:
@@ -30,8 +34,9 @@ def main(root):
             included = match.group(1)
             source, target = name.parts[0], included.split("/")[0]
             where = f"{name}:{number}: "
-            generated = (root / target).is_dir() and any((root / target).rglob(pathlib.Path(included).name + ".in"))
-            if not (root / included).is_file() and not generated:
+            if not (root / included).is_file():
+                if pathlib.Path(included).name in generated:
+                    continue
                 findings.append(where + f'"{included}" is no file of the project, named from its root')
             elif target not in LEVEL:
                 findings.append(where + f'"{included}" lies in no folder of the architecture')

@@ -64,7 +64,7 @@ class Checks(unittest.TestCase):
         self.write("tasks/task.h", '#include "models/model.cc"\n#include <vector>\n')
         self.write("harness/main.cc", '#include "tasks/task.h"\n')
         self.write("tests/harness/a_test.cc", '#include "harness/main.cc"\n#include "models/made.h"\n')
-        self.write("models/made.h.in", "")
+        self.write("models/CMakeLists.txt", "configure_file(made.h.in generated/models/made.h)\n")
         self.assertEqual(self.run_check("includes"), (0, "5 files checked, 0 findings\n"))
 
     def test_sizes(self):
