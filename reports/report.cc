@@ -116,10 +116,15 @@ std::string Text(double value, const std::string& unit) {
   return FormatNumber(value);
 }
 
-// The column's unit as its header shows it; shares are shown as percentages, sizes name their unit in each
-// cell.
-std::string ShownUnit(const std::string& unit) {
-  return unit == "fraction" ? "%" : unit == "count" || unit == "parameters" ? "" : unit;
+// A standard error with as many decimals as the number before it, unless that would show it as 0.
+std::string ErrorText(double se, const std::string& unit, const std::string& number) {
+  if (unit == "bytes" || unit == "count") return Text(se, unit);
+  if (unit == "fraction") se *= 100;
+  const size_t point = number.find('.');
+  const size_t decimals = point == std::string::npos ? 0 : number.size() - point - 1;
+  const std::string text = fmt::format("{:.{}f}", se, decimals);
+  const bool vanished = text.find_first_of("123456789") == std::string::npos;
+  return vanished || !std::isfinite(se) ? FormatNumber(se) : text;
 }
 
 // Parameters come with their own unit name, and are counts.
@@ -137,7 +142,7 @@ Cell MakeCell(const RunData& run, const RunData* base, const ColumnSpec& column)
   if (row == nullptr) return {.text = Absence(run, column.phase)};
   const std::string unit = UnitOf(*row);
   Cell cell{.text = Text(row->value, unit), .value = row->value, .se = row->se};
-  if (row->se) cell.text += " ± " + Text(*row->se, unit);
+  if (row->se) cell.text += " ± " + ErrorText(*row->se, unit, cell.text);
   const MetricRow* reference = base != nullptr && base != &run ? Find(*base, column) : nullptr;
   if (reference == nullptr) return cell;
   if (IsShare(unit)) {
@@ -199,7 +204,7 @@ std::string Observations(const std::vector<const RunData*>& runs, const ColumnSp
   return least == most ? fmt::format("n={}", most) : fmt::format("n={} to {}", least, most);
 }
 
-std::string Title(const ColumnSpec& column, const std::string& protocol, const std::string& n) {
+std::string Title(const ColumnSpec& column, const std::string& protocol) {
   std::string title = column.metric;
   if (column.metric == "stored_bytes") title = "stored";
   if (column.metric == "resident_peak") title = "peak resident";
@@ -207,9 +212,12 @@ std::string Title(const ColumnSpec& column, const std::string& protocol, const s
   if (!column.task.empty()) title = column.task + " " + column.metric;
   if (!column.filter.empty() && column.filter != "none") title += " " + column.filter;
   if (!column.variant.empty()) title += " " + column.variant;
+  // Sizes and counts name their unit in each cell.
   std::vector<std::string> facts;
-  if (const std::string unit = ShownUnit(column.unit); !unit.empty()) facts.push_back(unit);
-  if (!n.empty() && column.phase != "compress") facts.push_back(n);  // sizes are exact
+  if (const std::string unit = column.unit == "fraction" ? "%" : column.unit;
+      unit != "bytes" && unit != "count") {
+    facts.push_back(unit);
+  }
   if (!protocol.empty()) facts.push_back(protocol);
   return facts.empty() ? title : fmt::format("{} [{}]", title, fmt::join(facts, ", "));
 }
@@ -224,17 +232,38 @@ const RunData* ChooseBase(const std::vector<const RunData*>& runs, const std::st
   return nullptr;
 }
 
-void AddReasons(const RunData& run, Table& table) {
-  const std::string who = fmt::format("{} (run {})", run.view.method.text, run.view.run.id);
-  if (run.view.run.status != RunStatus::kOk) {
-    std::string note = who + ": " + ToString(run.view.run.status);
-    if (!run.view.run.message.empty()) note += ": " + run.view.run.message;
-    table.notes.push_back(note);
+// Why numbers are missing: one note a reason, with the methods that it concerns.
+void AddReasons(const std::vector<const RunData*>& runs, Table& table) {
+  std::vector<std::pair<std::string, std::string>> reasons;  // reason, methods
+  const auto add = [&](const RunData& run, const std::string& reason) {
+    const std::string who = fmt::format("{} (run {})", run.view.method.text, run.view.run.id);
+    const auto known =
+        std::find_if(reasons.begin(), reasons.end(), [&](const auto& r) { return r.first == reason; });
+    if (known != reasons.end()) {
+      known->second += ", " + who;
+    } else {
+      reasons.emplace_back(reason, who);
+    }
+  };
+  for (const RunData* run : runs) {
+    const RunRow& row = run->view.run;
+    if (row.status != RunStatus::kOk) {
+      add(*run, "run " + ToString(row.status) + (row.message.empty() ? "" : ": " + row.message));
+    }
+    for (const auto& [name, phase] : run->phases) {
+      if (!phase.reason.empty())
+        add(*run, fmt::format("{} {}: {}", name, ToString(phase.status), phase.reason));
+    }
   }
-  for (const auto& [name, phase] : run.phases) {
-    if (phase.reason.empty()) continue;
-    table.notes.push_back(fmt::format("{}: {} {}: {}", who, name, ToString(phase.status), phase.reason));
-  }
+  for (const auto& [reason, methods] : reasons) table.notes.push_back(fmt::format("{}: {}", reason, methods));
+}
+
+// A column in which nothing was measured and nothing went wrong only repeats what the notes say.
+bool IsIdle(const std::vector<const RunData*>& runs, const ColumnSpec& column) {
+  return std::none_of(runs.begin(), runs.end(), [&](const RunData* run) {
+    const std::string absence = Absence(*run, column.phase);
+    return Find(*run, column) != nullptr || absence == "crashed" || absence == "failed";
+  });
 }
 
 Table MakeTable(std::vector<const RunData*> runs, const std::string& base_method) {
@@ -250,17 +279,28 @@ Table MakeTable(std::vector<const RunData*> runs, const std::string& base_method
   }
 
   std::vector<std::string> protocol_notes;
+  std::vector<std::pair<std::string, std::string>> observations;  // "n=5", columns
   for (const ColumnSpec& spec : specs) {
+    if (IsIdle(runs, spec)) continue;
     std::string protocol_id;
     for (const RunData* run : runs) {
       const auto found = run->protocols.find(spec.Key());
       if (found == run->protocols.end()) continue;
       protocol_id = fmt::format("P{}", protocol_notes.size() + 1);
-      protocol_notes.push_back(protocol_id + " is protocol " + found->second);
+      protocol_notes.push_back(protocol_id + ": protocol " + found->second);
       break;
     }
-    const std::string n = Observations(runs, spec);
-    table.columns.push_back({Title(spec, protocol_id, n), Alignment::kRight, spec.Key(), spec.group});
+    // Sizes are exact counts; the n of a task with a protocol stands beside the protocol.
+    if (const std::string n = Observations(runs, spec);
+        !n.empty() && spec.unit != "bytes" && spec.unit != "count" && protocol_id.empty()) {
+      const std::string title = Title(spec, "");
+      if (observations.empty() || observations.back().first != n) {
+        observations.emplace_back(n, title);
+      } else {
+        observations.back().second += ", " + title;
+      }
+    }
+    table.columns.push_back({Title(spec, protocol_id), Alignment::kRight, spec.Key(), spec.group});
     for (size_t r = 0; r < runs.size(); ++r) table.rows[r].push_back(MakeCell(*runs[r], base, spec));
     if (spec.metric != "stored_bytes") continue;
     for (const auto& [against, title] :
@@ -280,13 +320,14 @@ Table MakeTable(std::vector<const RunData*> runs, const std::string& base_method
                               first.cell.settings_hash.substr(0, 12));
   table.notes.push_back("settings: " + first.cell.settings.dump());
   for (std::string& note : protocol_notes) table.notes.push_back(std::move(note));
+  for (const auto& [n, columns] : observations) table.notes.push_back(n + ": " + columns);
   table.notes.push_back(
       base != nullptr
           ? "in parentheses: relative to " + base->view.method.text +
                 ", percentage points for % and a factor otherwise; ± is one standard error"
           : "no base row (fp32, fp16 or bf16) was run, so nothing is relative; ± is one standard error");
   if (commits.size() > 1) table.notes.push_back("the rows are from different commits of tnbench");
-  for (const RunData* run : runs) AddReasons(*run, table);
+  AddReasons(runs, table);
   return table;
 }
 

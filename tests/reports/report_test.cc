@@ -142,18 +142,19 @@ TEST_CASE("the base row comes first and the others are relative to it") {
   CHECK(At(table, 1, "speed.decode_64").text == "30.0 (1.50x)");
   CHECK(At(table, 1, "training.step_ms").text == "12.3 (1.00x)");
   CHECK_THAT(table.caption, Contains("nano") && Contains("laptop") && Contains("abc1234"));
-  CHECK_THAT(Notes(table),
-             Contains("P1 is protocol arc") && Contains("n=100") && Contains("relative to fp32"));
+  CHECK_THAT(Notes(table), Contains("P1: protocol arc") && Contains("n=100") && Contains("relative to fp32"));
 
   // Only main metrics of tasks; speeds by kind and length, the automatic choice first; units, n and protocol
   // in the title.
   std::string titles;
   for (const Column& column : table.columns) titles += column.title + "; ";
   CHECK(titles ==
-        "method; run; parameters; stored [bytes]; less than fp32 [%]; less than fp16 [%]; "
-        "peak resident [bytes, n=1]; arc acc [%, n=100, P1]; wiki perplexity [per token, n=50]; "
-        "prefill_128 [tokens/s, n=5]; prefill_512 [tokens/s, n=5]; decode_64 [tokens/s, n=5]; "
-        "decode_64 rebuilt [tokens/s, n=5]; training step [ms, n=3]; ");
+        "method; run; parameters; stored; less than fp32 [%]; less than fp16 [%]; peak resident; "
+        "arc acc [%, P1]; wiki perplexity [per token]; prefill_128 [tokens/s]; prefill_512 [tokens/s]; "
+        "decode_64 [tokens/s]; decode_64 rebuilt [tokens/s]; training step [ms]; ");
+  CHECK_THAT(Notes(table), Contains("n=50: wiki perplexity [per token]\n") &&
+                               Contains("n=5: prefill_128 [tokens/s], prefill_512 [tokens/s]") &&
+                               Contains("n=3: training step [ms]\n"));
 
   CHECK(ReportWith(store, [](auto& options) { options.base_method = "int8"; }).rows[0][0].text == "int8");
   CHECK_THAT(Notes(ReportWith(store, [](auto& options) { options.filter.method = "int8"; })),
@@ -180,9 +181,30 @@ TEST_CASE("what is missing is said in words") {
   CHECK(At(table, 1, "quality.arc.acc").text == "not measured");  // the phase never began
   CHECK(At(table, 1, "speed.decode_64").text == "not measured");
   CHECK(At(table, 1, "training.step_ms").text == "skipped");
-  CHECK_THAT(Notes(table), Contains("int4 (run 2): partial: compress crashed") &&
+  CHECK_THAT(Notes(table), Contains("run partial: compress crashed: int4 (run 2)\n") &&
                                Contains("compress crashed: killed by signal 9") &&
                                Contains("speed not measured: the format is simulated"));
+}
+
+TEST_CASE("a phase that nobody ran has no column but a note") {
+  const testing::TemporaryFolder folder;
+  Store store = Store::Open(folder / "r.db");
+  for (const std::string method : {"int8", "int4"}) {
+    const int64_t run = BeginSampleRun(store, method);
+    store.SkipPhase({.run_id = run, .name = "training"}, PhaseStatus::kSkipped, "not asked for");
+    const int64_t speed = store.BeginPhase({.run_id = run, .name = "speed"});
+    if (method == "int8") {
+      store.AddMetric(
+          {.phase_id = speed, .name = "decode_64", .value = 43.21, .unit = "tokens/s", .n = 5, .se = 0.4});
+    }
+    store.FinishPhase(speed, {});
+    store.FinishRun(run, RunStatus::kOk);
+  }
+  const Table table = BuildReport(store, {}).at(0);
+  CHECK(table.columns.back().key == "speed.decode_64");
+  CHECK(At(table, 0, "speed.decode_64").text == "43.2 ± 0.4");
+  CHECK(At(table, 1, "speed.decode_64").text == "not measured");
+  CHECK_THAT(Notes(table), Contains("training skipped: not asked for: int8 (run 1), int4 (run 2)\n"));
 }
 
 TEST_CASE("different protocols, numbers of items, settings and machines do not share a table") {
