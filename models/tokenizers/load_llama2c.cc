@@ -64,13 +64,13 @@ std::unique_ptr<Tokenizer> LoadLlama2cTokenizer(const std::filesystem::path& fil
     std::string piece(reader.Bytes(length));
     PieceKind kind = PieceKind::kNormal;
     const int byte = ByteOfPiece(piece);
-    // run.c knows these ids: 0 <unk>, 1 BOS, 2 EOS, then the bytes where the model has them.
+    // run.c knows these ids: 0 <unk>, 1 BOS, 2 EOS; bytes follow where the model has them.
     if (id <= 2) {
       kind = id == 0 ? PieceKind::kUnknown : PieceKind::kControl;
       while (piece.starts_with('\n')) piece.erase(0, 1);
       while (piece.ends_with('\n')) piece.pop_back();
       vocabulary.added.push_back({id, false, false});
-    } else if (byte >= 0 && id == byte + 3) {
+    } else if (byte >= 0) {
       kind = PieceKind::kByte;
       piece.assign(1, static_cast<char>(byte));
     }
