@@ -11,100 +11,10 @@
 #include <utility>
 
 #include "reports/numbers.h"
+#include "reports/run_data.h"
 
 namespace tnb {
 namespace {
-
-// One run with everything a row shows.
-struct RunData {
-  RunView view;
-  std::map<std::string, PhaseRow> phases;
-  std::vector<std::pair<std::string, MetricRow>> metrics;  // phase name, metric
-  std::map<std::string, std::string> protocols;            // column key of a task -> what must be equal
-  std::map<std::string, Json> protocol_contents;           // the same keys -> content, to say what differs
-};
-
-// What a column shows: a metric of a phase.
-struct ColumnSpec {
-  std::string phase;
-  std::string metric;
-  std::string task;
-  std::string filter;
-  std::string variant;
-  std::string unit;
-  int group = 1;
-
-  bool Matches(const std::string& in_phase, const MetricRow& row) const {
-    return in_phase == phase && row.name == metric && row.task == task && row.filter == filter &&
-           row.variant == variant;
-  }
-  std::string Key() const {
-    std::string key = phase;
-    for (const std::string& part : {task, metric, filter, variant}) {
-      if (!part.empty() && part != "none") key += "." + part;
-    }
-    return key;
-  }
-};
-
-enum { kIdentity = 0, kSizeAndQuality = 1, kSpeedAndTraining = 2 };
-
-ColumnSpec TaskColumn(const MetricRow& row) {
-  return {"quality", row.name, row.task, row.filter, row.variant, row.unit, kSizeAndQuality};
-}
-
-RunData Load(const Store& store, const RunView& view) {
-  RunData data{.view = view, .phases = {}, .metrics = {}, .protocols = {}, .protocol_contents = {}};
-  for (const PhaseRow& phase : store.Phases(view.run.id)) {
-    data.phases[phase.name] = phase;
-    if (phase.status != PhaseStatus::kOk) continue;  // what a broken phase left behind is not a result
-    for (MetricRow& row : store.Metrics(phase.data_id)) {
-      if (phase.name == "quality" && row.protocol_id) {
-        const ProtocolRow protocol = store.Protocol(*row.protocol_id);
-        const std::string key = TaskColumn(row).Key();
-        data.protocols[key] = fmt::format("{} {} n={}", protocol.name, protocol.hash.substr(0, 12), row.n);
-        data.protocol_contents[key] = protocol.content;
-        data.protocol_contents[key]["n"] = row.n;
-      }
-      data.metrics.emplace_back(phase.name, std::move(row));
-    }
-  }
-  return data;
-}
-
-// Names the fields in which two protocols differ: "shots 25 / 0".
-std::string Difference(const Json& a, const Json& b) {
-  std::string text;
-  std::set<std::string> keys;
-  for (const Json* side : {&a, &b}) {
-    for (const auto& [key, unused] : side->items()) keys.insert(key);
-  }
-  for (const std::string& key : keys) {
-    const Json left = a.value(key, Json()), right = b.value(key, Json());
-    if (left == right) continue;
-    text += fmt::format("{}{} {} / {}", text.empty() ? "" : ", ", key, left.dump().substr(0, 60),
-                        right.dump().substr(0, 60));
-  }
-  return text.empty() ? "units or names only" : text;
-}
-
-// Empty when the two runs may share columns; else what differs.
-std::string Conflict(const RunData& a, const RunData& b) {
-  for (const auto& [key, protocol] : a.protocols) {
-    const auto other = b.protocols.find(key);
-    if (other == b.protocols.end() || other->second == protocol) continue;
-    return fmt::format("{}: {} against {} ({})", key, protocol, other->second,
-                       Difference(a.protocol_contents.at(key), b.protocol_contents.at(key)));
-  }
-  return "";
-}
-
-const MetricRow* Find(const RunData& run, const ColumnSpec& column) {
-  for (const auto& [phase, row] : run.metrics) {
-    if (column.Matches(phase, row)) return &row;
-  }
-  return nullptr;
-}
 
 bool IsShare(const std::string& unit) { return unit == "fraction" || unit == "%"; }
 
@@ -129,13 +39,6 @@ std::string ErrorText(double se, const std::string& unit, const std::string& num
 
 // Parameters come with their own unit name, and are counts.
 std::string UnitOf(const MetricRow& row) { return row.name == "parameters" ? "count" : row.unit; }
-
-// Why a phase has no number.
-std::string Absence(const RunData& run, const std::string& phase) {
-  const auto found = run.phases.find(phase);
-  if (found == run.phases.end() || found->second.status == PhaseStatus::kOk) return "not measured";
-  return ToString(found->second.status);
-}
 
 Cell MakeCell(const RunData& run, const RunData* base, const ColumnSpec& column) {
   const MetricRow* row = Find(run, column);
@@ -345,7 +248,7 @@ std::vector<Table> BuildReport(const Store& store, const ReportOptions& options)
   RunFilter filter = options.filter;
   filter.newest_only = filter.ids.empty();
   std::vector<RunData> runs;
-  for (const RunView& view : store.Runs(filter)) runs.push_back(Load(store, view));
+  for (const RunView& view : store.Runs(filter)) runs.push_back(LoadRun(store, view));
   if (runs.empty()) {
     throw Error(ErrorKind::kUsage,
                 {"no run matches", "", "", store.path().string(), "tnbench list runs shows them"});
@@ -399,7 +302,10 @@ std::string RenderReport(const Store& store, const ReportOptions& options, Repor
   for (const Table& table : tables) {
     if (!text.empty()) text += "\n";
     if (format == ReportFormat::kCsv) {
-      text += "# " + table.caption + "\r\n" + RenderCsv(table);
+      // n and protocols stand in the notes: a number does not travel without them.
+      text += "# " + table.caption + "\r\n";
+      for (const std::string& note : table.notes) text += "# " + note + "\r\n";
+      text += RenderCsv(table);
       continue;
     }
     const std::vector<Table> parts = SplitToWidth(table, options.width);

@@ -35,7 +35,8 @@ struct ReportOptions {
 
 // The tables in full width. Error{kUsage} when no run matches the filter.
 std::vector<Table> BuildReport(const Store& store, const ReportOptions& options);
-// JSON is an array of tables; CSV tables are separated by an empty line, each after a "# caption" line.
+// JSON is an array of tables; CSV tables are separated by an empty line, each after its caption and notes in
+// lines that begin with "# ".
 std::string RenderReport(const Store& store, const ReportOptions& options, ReportFormat format);
 
 }  // namespace tnb

@@ -150,9 +150,9 @@ TEST_CASE("the base row comes first and the others are relative to it") {
   for (const Column& column : table.columns) titles += column.title + "; ";
   CHECK(titles ==
         "method; run; parameters; stored; less than fp32 [%]; less than fp16 [%]; peak resident; "
-        "arc acc [%, P1]; wiki perplexity [per token]; prefill_128 [tokens/s]; prefill_512 [tokens/s]; "
+        "arc acc [%, P1]; wiki perplexity [per token, P2]; prefill_128 [tokens/s]; prefill_512 [tokens/s]; "
         "decode_64 [tokens/s]; decode_64 rebuilt [tokens/s]; training step [ms]; ");
-  CHECK_THAT(Notes(table), Contains("n=50: wiki perplexity [per token]\n") &&
+  CHECK_THAT(Notes(table), Contains("P2: protocol unknown  n=50\n") &&
                                Contains("n=5: prefill_128 [tokens/s], prefill_512 [tokens/s]") &&
                                Contains("n=3: training step [ms]\n"));
 
@@ -267,6 +267,8 @@ TEST_CASE("all formats render; Markdown fits the width") {
   const Json json = ParseJson(RenderReport(store, {}, ReportFormat::kJson), "report");
   CHECK(json[0]["rows"][1]["compress.stored_bytes"]["relative"] == 0.25);
   CHECK_THAT(RenderReport(store, {}, ReportFormat::kCsv), Contains("mpo:chi=64+int8,2,1000,"));
+  CHECK_THAT(RenderReport(store, {}, ReportFormat::kCsv),
+             Contains("\r\n# P1: protocol arc") && Contains("n=100"));
   CHECK_THAT(RenderReport(store, {}, ReportFormat::kTerminal), Contains("decode_64"));
   CHECK(ReportFormatFrom("md") == ReportFormat::kMarkdown);
   CHECK_THROWS_WITH(ReportFormatFrom("pdf"), Contains("md, text, csv or json"));

@@ -1,0 +1,90 @@
+#include "reports/run_data.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+namespace tnb {
+namespace {
+
+// Names the fields in which two protocols differ: "shots 25 / 0".
+std::string Difference(const Json& a, const Json& b) {
+  std::string text;
+  std::set<std::string> keys;
+  for (const Json* side : {&a, &b}) {
+    for (const auto& [key, unused] : side->items()) keys.insert(key);
+  }
+  for (const std::string& key : keys) {
+    const Json left = a.value(key, Json()), right = b.value(key, Json());
+    if (left == right) continue;
+    text += fmt::format("{}{} {} / {}", text.empty() ? "" : ", ", key, left.dump().substr(0, 60),
+                        right.dump().substr(0, 60));
+  }
+  return text.empty() ? "units or names only" : text;
+}
+
+}  // namespace
+
+std::string ColumnSpec::Key() const {
+  std::string key = phase;
+  for (const std::string& part : {task, metric, filter, variant}) {
+    if (!part.empty() && part != "none") key += "." + part;
+  }
+  return key;
+}
+
+bool ColumnSpec::Matches(const std::string& in_phase, const MetricRow& row) const {
+  return in_phase == phase && row.name == metric && row.task == task && row.filter == filter &&
+         row.variant == variant;
+}
+
+ColumnSpec TaskColumn(const MetricRow& row) {
+  return {"quality", row.name, row.task, row.filter, row.variant, row.unit, kSizeAndQuality};
+}
+
+RunData LoadRun(const Store& store, const RunView& view) {
+  RunData data{.view = view, .phases = {}, .metrics = {}, .protocols = {}, .protocol_contents = {}};
+  for (const PhaseRow& phase : store.Phases(view.run.id)) {
+    data.phases[phase.name] = phase;
+    if (phase.status != PhaseStatus::kOk) continue;  // what a broken phase left behind is not a result
+    for (MetricRow& row : store.Metrics(phase.data_id)) {
+      if (phase.name == "quality") {
+        // A number without a protocol is comparable with its like only.
+        ProtocolRow protocol;
+        protocol.name = "unknown";
+        if (row.protocol_id) protocol = store.Protocol(*row.protocol_id);
+        const std::string key = TaskColumn(row).Key();
+        data.protocols[key] = fmt::format("{} {} n={}", protocol.name, protocol.hash.substr(0, 12), row.n);
+        data.protocol_contents[key] = protocol.content;
+        data.protocol_contents[key]["n"] = row.n;
+      }
+      data.metrics.emplace_back(phase.name, std::move(row));
+    }
+  }
+  return data;
+}
+
+std::string Conflict(const RunData& a, const RunData& b) {
+  for (const auto& [key, protocol] : a.protocols) {
+    const auto other = b.protocols.find(key);
+    if (other == b.protocols.end() || other->second == protocol) continue;
+    return fmt::format("{}: {} against {} ({})", key, protocol, other->second,
+                       Difference(a.protocol_contents.at(key), b.protocol_contents.at(key)));
+  }
+  return "";
+}
+
+const MetricRow* Find(const RunData& run, const ColumnSpec& column) {
+  for (const auto& [phase, row] : run.metrics) {
+    if (column.Matches(phase, row)) return &row;
+  }
+  return nullptr;
+}
+
+std::string Absence(const RunData& run, const std::string& phase) {
+  const auto found = run.phases.find(phase);
+  if (found == run.phases.end() || found->second.status == PhaseStatus::kOk) return "not measured";
+  return ToString(found->second.status);
+}
+
+}  // namespace tnb

@@ -1,0 +1,51 @@
+// What the comparison report knows of one run, which numbers its columns show, and whether two runs may share
+// them. For the files of reports/ only.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "records/store.h"
+
+namespace tnb {
+
+// One run with everything a row shows.
+struct RunData {
+  RunView view;
+  std::map<std::string, PhaseRow> phases;
+  std::vector<std::pair<std::string, MetricRow>> metrics;  // phase name, metric
+  std::map<std::string, std::string> protocols;            // column key of a task -> what must be equal
+  std::map<std::string, Json> protocol_contents;           // the same keys -> content, to say what differs
+};
+
+// What a column shows: a metric of a phase.
+struct ColumnSpec {
+  std::string phase;
+  std::string metric;
+  std::string task;
+  std::string filter;
+  std::string variant;
+  std::string unit;
+  int group = 1;
+
+  bool Matches(const std::string& in_phase, const MetricRow& row) const;
+  // Name in CSV and JSON: "quality.arc_easy.acc_norm".
+  std::string Key() const;
+};
+
+// Groups of columns, see Column::group.
+enum { kIdentity = 0, kSizeAndQuality = 1, kSpeedAndTraining = 2 };
+
+// The column of a quality metric.
+ColumnSpec TaskColumn(const MetricRow& row);
+RunData LoadRun(const Store& store, const RunView& view);
+// Empty when the two runs may share columns; else what differs.
+std::string Conflict(const RunData& a, const RunData& b);
+// The metric that the column shows of this run, if there is one.
+const MetricRow* Find(const RunData& run, const ColumnSpec& column);
+// Why a phase has no number, in words.
+std::string Absence(const RunData& run, const std::string& phase);
+
+}  // namespace tnb
