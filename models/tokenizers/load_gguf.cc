@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -36,8 +37,17 @@ PieceKind KindOfType(int64_t type, const std::string& where) {
 }
 
 // The pre-tokenizers of llama.cpp's src/llama-vocab.cpp that the supported models name.
-ByteLevelOptions OptionsOf(const std::string& pre, const std::string& where) {
-  if (pre == "gpt-2" || pre == "gpt2" || pre == "default") return {{kGpt2Regex}, false, false};
+ByteLevelOptions OptionsOf(const GgufFile& file, const std::string& where) {
+  if (!file.Has(Key("pre"))) {
+    throw Error(ErrorKind::kUnsupported,
+                {"the file does not say how text is cut into words", "", "no " + Key("pre"), where,
+                 "convert the model again, or use its tokenizer.json"});
+  }
+  const std::string pre = file.GetString(Key("pre"));
+  if (pre == "gpt-2") return {{kGpt2Regex}, false, false};
+  if (pre == "default") {
+    return {{R"([\p{P}\$\+<=>\^~\|]+)", kGpt2Regex, R"(\p{N}+)", "[0-9][0-9][0-9]"}, false, false};
+  }
   if (pre == "smollm") return {{kDigitRegex, kGpt2Regex}, false, false};
   if (pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3") return {{kLlama3Regex}, true, false};
   if (pre == "qwen2") return {{kQwen2Regex}, false, true};
@@ -121,7 +131,7 @@ std::unique_ptr<Tokenizer> LoadSpm(const GgufFile& file, const std::string& wher
 }
 
 std::unique_ptr<Tokenizer> LoadByteLevel(const GgufFile& file, const std::string& where) {
-  const ByteLevelOptions options = OptionsOf(file.GetString(Key("pre"), "default"), where);
+  const ByteLevelOptions options = OptionsOf(file, where);
   Vocabulary vocabulary = ReadVocabulary(file, where);
   MergeReader merges(vocabulary.pieces, where);
   for (const std::string& merge : file.GetStrings(Key("merges"))) merges.Add(merge);
