@@ -39,8 +39,10 @@ class KvCache {
   std::vector<CacheSpan> Allocate(int64_t count);
   void Release(const std::vector<CacheSpan>& spans);
 
-  at::Tensor& keys(int64_t block) { return keys_[static_cast<size_t>(block)]; }      // [capacity, kv heads, head size]
-  at::Tensor& values(int64_t block) { return values_[static_cast<size_t>(block)]; }  // the same
+  // Keys lie transposed, so that a query meets 32 of them with one load, and both are padded so that whole panels
+  // can be read anywhere (attention.cc).
+  at::Tensor& keys(int64_t block) { return keys_[static_cast<size_t>(block)]; }      // [kv heads, head size, slots]
+  at::Tensor& values(int64_t block) { return values_[static_cast<size_t>(block)]; }  // [kv heads, slots, padded head]
   // Bytes of one token over all blocks.
   int64_t token_bytes() const;
 

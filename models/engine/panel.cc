@@ -9,6 +9,8 @@
 #include <new>
 #include <utility>
 
+#include "models/formats/elements.h"
+
 namespace tnb {
 
 AlignedBuffer::AlignedBuffer(size_t bytes) : bytes_(bytes) {
@@ -33,7 +35,6 @@ AlignedBuffer::~AlignedBuffer() {
 }
 
 uint16_t FloatToHalf(float value) { return c10::detail::fp16_ieee_from_fp32_value(value); }
-float HalfToFloat(uint16_t bits) { return c10::detail::fp16_ieee_to_fp32_value(bits); }
 uint16_t FloatToBF16(float value) { return c10::detail::round_to_nearest_even(value); }
 float BF16ToFloat(uint16_t bits) {
   const uint32_t wide = static_cast<uint32_t>(bits) << 16;

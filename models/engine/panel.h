@@ -91,7 +91,6 @@ void DenseMatmul(const float* w, int64_t rows, int64_t cols, const float* x, int
                  int64_t y_stride);
 
 uint16_t FloatToHalf(float value);
-float HalfToFloat(uint16_t bits);
 uint16_t FloatToBF16(float value);
 float BF16ToFloat(uint16_t bits);
 

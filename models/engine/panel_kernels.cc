@@ -26,8 +26,8 @@ constexpr int kVectors = static_cast<int>(kPanelRows) / kLanes;  // a row of 32 
 constexpr int kTile = kVectors == 2 ? 12 : kVectors == 4 ? 3 : 2;
 
 template <int kRows>
-HWY_INLINE void TileF32(const float* HWY_RESTRICT b, const float* HWY_RESTRICT x, int64_t x_stride, int64_t depth,
-                        float* HWY_RESTRICT y, int64_t y_stride, bool accumulate) {
+HWY_INLINE void TileF32(const float* HWY_RESTRICT b, int64_t b_stride, const float* HWY_RESTRICT x, int64_t x_stride,
+                        int64_t depth, float* HWY_RESTRICT y, int64_t y_stride, bool accumulate) {
   const DF d;
   hn::Vec<DF> sum[kRows][kVectors];
   for (int i = 0; i < kRows; ++i) {
@@ -37,7 +37,7 @@ HWY_INLINE void TileF32(const float* HWY_RESTRICT b, const float* HWY_RESTRICT x
   }
   for (int64_t k = 0; k < depth; ++k) {
     hn::Vec<DF> row[kVectors];
-    for (int v = 0; v < kVectors; ++v) row[v] = hn::LoadU(d, b + k * kPanelRows + v * kLanes);
+    for (int v = 0; v < kVectors; ++v) row[v] = hn::LoadU(d, b + k * b_stride + v * kLanes);
     for (int i = 0; i < kRows; ++i) {
       const auto value = hn::Set(d, x[i * x_stride + k]);
       for (int v = 0; v < kVectors; ++v) sum[i][v] = hn::MulAdd(value, row[v], sum[i][v]);
@@ -49,24 +49,24 @@ HWY_INLINE void TileF32(const float* HWY_RESTRICT b, const float* HWY_RESTRICT x
 }
 
 template <int kRows>
-void TailF32(const float* b, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y, int64_t y_stride,
+void TailF32(const float* b, int64_t b_stride, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y, int64_t y_stride,
              bool accumulate) {
   if constexpr (kRows > 0) {
     if (n == kRows) {
-      TileF32<kRows>(b, x, x_stride, depth, y, y_stride, accumulate);
+      TileF32<kRows>(b, b_stride, x, x_stride, depth, y, y_stride, accumulate);
     } else {
-      TailF32<kRows - 1>(b, x, x_stride, n, depth, y, y_stride, accumulate);
+      TailF32<kRows - 1>(b, b_stride, x, x_stride, n, depth, y, y_stride, accumulate);
     }
   }
 }
 
-void MultiplyF32(const float* b, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y, int64_t y_stride,
-                 bool accumulate) {
+void MultiplyF32(const float* b, int64_t b_stride, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y,
+                 int64_t y_stride, bool accumulate) {
   int64_t i = 0;
   for (; i + kTile <= n; i += kTile) {
-    TileF32<kTile>(b, x + i * x_stride, x_stride, depth, y + i * y_stride, y_stride, accumulate);
+    TileF32<kTile>(b, b_stride, x + i * x_stride, x_stride, depth, y + i * y_stride, y_stride, accumulate);
   }
-  TailF32<kTile - 1>(b, x + i * x_stride, x_stride, n - i, depth, y + i * y_stride, y_stride, accumulate);
+  TailF32<kTile - 1>(b, b_stride, x + i * x_stride, x_stride, n - i, depth, y + i * y_stride, y_stride, accumulate);
 }
 
 // One vector of scales and zero points of a group, rows v * kLanes and on.
@@ -264,9 +264,9 @@ bool HasVnni();
 void MultiplyIntegerVnni(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,
                          int64_t y_stride);
 
-void MultiplyF32(const float* b, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y, int64_t y_stride,
-                 bool accumulate) {
-  HWY_DYNAMIC_DISPATCH(MultiplyF32)(b, x, x_stride, n, depth, y, y_stride, accumulate);
+void MultiplyF32(const float* b, int64_t b_stride, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y,
+                 int64_t y_stride, bool accumulate) {
+  HWY_DYNAMIC_DISPATCH(MultiplyF32)(b, b_stride, x, x_stride, n, depth, y, y_stride, accumulate);
 }
 
 void ExpandPanel(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end, float* out) {

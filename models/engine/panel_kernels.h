@@ -9,9 +9,9 @@
 
 namespace tnb::kernels {
 
-// y[n, 32] (+)= x[n, depth] · b[depth, 32]; `accumulate` adds to what y holds.
-void MultiplyF32(const float* b, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y, int64_t y_stride,
-                 bool accumulate);
+// y[n, 32] (+)= x[n, depth] · b[depth, 32]; `accumulate` adds to what y holds. Strides in elements.
+void MultiplyF32(const float* b, int64_t b_stride, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y,
+                 int64_t y_stride, bool accumulate);
 
 // Columns [begin, end) of a panel of any type as fp32 [end - begin][32]; begin is a multiple of 8.
 void ExpandPanel(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end, float* out);

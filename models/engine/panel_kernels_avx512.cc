@@ -52,6 +52,9 @@ TNB_VNNI inline void TileInteger(const PanelMatrix& w, int64_t panel, const Quan
   for (int i = 0; i < kRows; ++i) total[i][0] = total[i][1] = _mm512_setzero_ps();
   __m512 weight_scale[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
   __m512i zero[2] = {_mm512_set1_epi32(w.zero_point), _mm512_set1_epi32(w.zero_point)};
+  if (!kGrouped && zeros != nullptr) {
+    for (int v = 0; v < 2; ++v) zero[v] = LoadZeros(zeros + v * 8);
+  }
   int64_t weight_group = -1;
   for (int64_t g = 0; g < x.groups; ++g) {
     if constexpr (kGrouped) {

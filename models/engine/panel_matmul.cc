@@ -52,7 +52,7 @@ void MultiplyExpanded(int64_t rows, int64_t cols, const float* x, int64_t x_stri
     for (int64_t k = 0; k < cols; k += piece) {
       const int64_t end = std::min(k + piece, cols);
       expand(panel, k, end, buffer.data());
-      kernels::MultiplyF32(buffer.data(), x + k, x_stride, n, end - k, out, out_stride, k > 0);
+      kernels::MultiplyF32(buffer.data(), kPanelRows, x + k, x_stride, n, end - k, out, out_stride, k > 0);
     }
   });
 }
@@ -118,7 +118,7 @@ void PanelMatmul(const PanelMatrix& w, Activation activation, const float* x, in
       const float* data = w.data.as<float>() + panel * w.cols * kPanelRows;
       const int64_t piece = PieceColumns(n) == 64 ? w.cols : 1024;
       for (int64_t k = 0; k < w.cols; k += piece) {
-        kernels::MultiplyF32(data + k * kPanelRows, x + k, x_stride, n, std::min(piece, w.cols - k), out, out_stride,
+        kernels::MultiplyF32(data + k * kPanelRows, kPanelRows, x + k, x_stride, n, std::min(piece, w.cols - k), out, out_stride,
                              k > 0);
       }
     });

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "models/engine/panel_kernels.h"
+#include "models/formats/elements.h"
 #include "models/engine/parallel.h"
 #include "tests/support/catch.h"
 

@@ -1,0 +1,157 @@
+#include "models/engine/decoder.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "models/engine/ops.h"
+
+namespace tnb {
+
+std::pair<at::Tensor, at::Tensor> RotaryTables(const ModelConfig& config, int64_t positions) {
+  const int64_t half = config.head_size / 2;
+  const RopeConfig& rope = config.rope;
+  constexpr double kTwoPi = 6.283185307179586;
+  at::Tensor cosines = at::empty({positions, half}, at::kFloat);
+  at::Tensor sines = at::empty({positions, half}, at::kFloat);
+  for (int64_t j = 0; j < half; ++j) {
+    double frequency = std::pow(rope.theta, -2.0 * static_cast<double>(j) / static_cast<double>(config.head_size));
+    if (rope.scaling == RopeConfig::Scaling::kLinear) frequency /= rope.factor;
+    if (rope.scaling == RopeConfig::Scaling::kLlama3) {
+      const auto original = static_cast<double>(rope.original_context_length);
+      const double wavelength = kTwoPi / frequency;
+      const double turns = original / wavelength;
+      if (turns < rope.low_frequency_factor) {
+        frequency /= rope.factor;
+      } else if (turns < rope.high_frequency_factor) {
+        const double smooth =
+            (turns - rope.low_frequency_factor) / (rope.high_frequency_factor - rope.low_frequency_factor);
+        frequency = (1 - smooth) * frequency / rope.factor + smooth * frequency;
+      }
+    }
+    // Hugging Face computes frequencies and angles in fp32; so do we, to agree with its logits at long positions.
+    const auto single = static_cast<float>(frequency);
+    for (int64_t position = 0; position < positions; ++position) {
+      const float angle = static_cast<float>(position) * single;
+      cosines.mutable_data_ptr<float>()[position * half + j] = static_cast<float>(std::cos(double{angle}));
+      sines.mutable_data_ptr<float>()[position * half + j] = static_cast<float>(std::sin(double{angle}));
+    }
+  }
+  return {cosines, sines};
+}
+
+Decoder::Decoder(const Model& model, at::Device device, Execution execution)
+    : model_(model), device_(device), execution_(execution) {
+  auto [cosines, sines] = RotaryTables(model.config, model.config.context_length);
+  cosines_ = cosines.to(device);
+  sines_ = sines.to(device);
+}
+
+Decoder::~Decoder() = default;
+
+namespace {
+
+// Where everything of a batch lies: flat lists over all tokens, and the attention of every run.
+struct Layout {
+  at::Tensor tokens;     // int64 [n], CPU
+  at::Tensor positions;  // int64 [n], CPU
+  std::vector<int64_t> slots;
+  std::vector<AttentionRun> runs;
+};
+
+Layout LayOut(const std::vector<TokenRun>& runs, const ModelConfig& config) {
+  std::vector<int64_t> tokens, positions;
+  Layout layout;
+  for (const TokenRun& run : runs) {
+    AttentionRun attention;
+    attention.first_query = static_cast<int64_t>(tokens.size());
+    int64_t position = 0;
+    for (const CacheSpan& span : run.past) position += span.count;
+    attention.spans = run.past;
+    attention.spans.insert(attention.spans.end(), run.own.begin(), run.own.end());
+    for (const CacheSpan& span : run.own) {
+      for (int64_t i = 0; i < span.count; ++i) layout.slots.push_back(span.begin + i);
+    }
+    for (const TokenId token : run.tokens) {
+      if (token < 0 || token >= config.vocabulary_size) {
+        throw Error(ErrorKind::kInternal, "token id " + std::to_string(token) + " is outside the vocabulary");
+      }
+      if (position >= config.context_length) {
+        throw Error(ErrorKind::kInternal, "a sequence is longer than the model's context of " +
+                                              std::to_string(config.context_length) + " tokens");
+      }
+      tokens.push_back(token);
+      attention.positions.push_back(position);
+      positions.push_back(position++);
+    }
+    layout.runs.push_back(std::move(attention));
+  }
+  if (layout.slots.size() != tokens.size()) throw Error(ErrorKind::kInternal, "a run has not one cache slot a token");
+  layout.tokens = at::tensor(tokens, at::kLong);
+  layout.positions = at::tensor(positions, at::kLong);
+  return layout;
+}
+
+// Keeps only the queries of the wanted rows (ascending), which are renumbered from 0.
+std::vector<AttentionRun> KeepQueries(const std::vector<AttentionRun>& runs, const std::vector<int64_t>& rows) {
+  std::vector<AttentionRun> kept;
+  size_t next = 0;
+  for (const AttentionRun& run : runs) {
+    AttentionRun reduced;
+    reduced.first_query = static_cast<int64_t>(next);
+    const int64_t end = run.first_query + static_cast<int64_t>(run.positions.size());
+    for (; next < rows.size() && rows[next] < end; ++next) {
+      reduced.positions.push_back(run.positions[static_cast<size_t>(rows[next] - run.first_query)]);
+    }
+    if (reduced.positions.empty()) continue;
+    reduced.spans = run.spans;
+    kept.push_back(std::move(reduced));
+  }
+  return kept;
+}
+
+}  // namespace
+
+at::Tensor Decoder::Forward(const std::vector<TokenRun>& runs, KvCache& cache, const std::vector<int64_t>& rows) const {
+  const c10::InferenceMode no_gradients;
+  const ModelConfig& config = model_.config;
+  Layout layout = LayOut(runs, config);
+  const int64_t n = layout.tokens.size(0);
+  at::Tensor positions = layout.positions;
+  at::Tensor hidden = model_.embedding.linear->weight(0)->Rows(layout.tokens).to(device_);
+  const auto forward = [&](const LinearSlot& slot, const at::Tensor& x) { return slot.linear->Forward(x, execution_); };
+  for (size_t i = 0; i < model_.blocks.size(); ++i) {
+    const Block& block = model_.blocks[i];
+    at::Tensor& keys = cache.keys(static_cast<int64_t>(i));
+    at::Tensor& values = cache.values(static_cast<int64_t>(i));
+    at::Tensor x = RmsNorm(hidden, block.attention_norm, config.norm_epsilon);
+    at::Tensor k = forward(block.k, x).view({n, config.kv_head_count, config.head_size});
+    const at::Tensor v = forward(block.v, x).view({n, config.kv_head_count, config.head_size});
+    Rotate(k, positions, cosines_, sines_);
+    StoreKeysValues(k, v, layout.slots, keys, values);
+    // In the last block only the wanted rows go on.
+    if (i + 1 == model_.blocks.size() && static_cast<int64_t>(rows.size()) < n) {
+      const at::Tensor index = at::tensor(rows, at::kLong);
+      x = x.index_select(0, index.to(device_));
+      hidden = hidden.index_select(0, index.to(device_));
+      positions = positions.index_select(0, index);
+      layout.runs = KeepQueries(layout.runs, rows);
+    }
+    at::Tensor q = forward(block.q, x).view({x.size(0), config.head_count, config.head_size});
+    Rotate(q, positions, cosines_, sines_);
+    const at::Tensor mixed = Attention(q, layout.runs, keys, values, config.sliding_window);
+    hidden = hidden.add_(forward(block.o, mixed));
+    x = RmsNorm(hidden, block.mlp_norm, config.norm_epsilon);
+    const at::Tensor gated = SwiGlu(forward(block.gate, x), forward(block.up, x));
+    hidden = hidden.add_(forward(block.down, gated));
+  }
+  return RmsNorm(hidden, model_.final_norm, config.norm_epsilon);
+}
+
+at::Tensor Decoder::Logits(const at::Tensor& hidden) const {
+  const c10::InferenceMode no_gradients;
+  return model_.HeadLinear().Forward(hidden, execution_);
+}
+
+}  // namespace tnb

@@ -1,0 +1,164 @@
+#include "models/engine/generation.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cctype>
+#include <list>
+
+#include "base/error.h"
+#include "models/engine/ops.h"
+
+namespace tnb {
+
+size_t StopWatch::Start() const {
+  if (!request_.skip_leading_space) return 0;
+  size_t start = 0;
+  while (start < text_.size() && std::isspace(static_cast<unsigned char>(text_[start])) != 0) ++start;
+  return start;
+}
+
+bool StopWatch::Add(TokenId token) {
+  tokens_.push_back(token);
+  // Decoded as a whole: the text of a token depends on those before it (leading spaces, split characters).
+  text_ = tokenizer_.Decode(tokens_);
+  stop_ = std::string::npos;
+  const size_t start = Start();
+  for (const std::string& stop : request_.stop) {
+    if (!stop.empty()) stop_ = std::min(stop_, text_.find(stop, start));
+  }
+  return stop_ != std::string::npos;
+}
+
+std::string StopWatch::Text() const {
+  const size_t start = std::min(Start(), text_.size());
+  const size_t end = std::min(stop_, text_.size());
+  return text_.substr(start, end > start ? end - start : 0);
+}
+
+namespace {
+
+struct Sequence {
+  size_t index;
+  const GenerateRequest* request;
+  StopWatch watch;
+  TokenIds generated;
+  std::vector<CacheSpan> spans;  // of all tokens fed so far
+  TokenIds next;                 // to be fed
+};
+
+class Generation {
+ public:
+  Generation(const Decoder& decoder, const Tokenizer& tokenizer, KvCache& cache, const DecoderModelOptions& options,
+             const std::vector<GenerateRequest>& requests, const GenerateSink& sink)
+      : decoder_(decoder), tokenizer_(tokenizer), cache_(cache), options_(options), requests_(requests), sink_(sink) {
+    ends_ = tokenizer.EndOfGeneration();
+  }
+
+  void Run() {
+    while (waiting_ < requests_.size() || !active_.empty()) {
+      Admit();
+      Step();
+    }
+  }
+
+ private:
+  // Slots a sequence may need until its end.
+  int64_t Need(const GenerateRequest& request) const {
+    return static_cast<int64_t>(request.prompt.size()) + request.max_new_tokens;
+  }
+
+  void Admit() {
+    int64_t tokens = 0;
+    while (waiting_ < requests_.size() && static_cast<int64_t>(active_.size()) < options_.sequences) {
+      const GenerateRequest& request = requests_[waiting_];
+      const auto length = static_cast<int64_t>(request.prompt.size());
+      if (length == 0 || request.max_new_tokens < 1 || Need(request) > options_.context_length) {
+        throw Error(ErrorKind::kInternal, "a generation request does not fit: prompt of " + std::to_string(length) +
+                                              " tokens and " + std::to_string(request.max_new_tokens) +
+                                              " new ones, context " + std::to_string(options_.context_length));
+      }
+      if (reserved_ + Need(request) > cache_.capacity() && !active_.empty()) return;
+      if (tokens > 0 && tokens + length > options_.batch_tokens) return;
+      reserved_ += Need(request);
+      tokens += length;
+      active_.push_back({waiting_, &request, StopWatch(tokenizer_, request), {}, {}, request.prompt});
+      ++waiting_;
+    }
+  }
+
+  void Step() {
+    std::vector<TokenRun> runs;
+    std::vector<int64_t> rows;
+    int64_t row = 0;
+    for (Sequence& sequence : active_) {
+      TokenRun run;
+      run.tokens = sequence.next;
+      run.past = sequence.spans;
+      run.own = cache_.Allocate(static_cast<int64_t>(sequence.next.size()));
+      for (const CacheSpan& span : run.own) Append(sequence.spans, span);
+      row += static_cast<int64_t>(sequence.next.size());
+      rows.push_back(row - 1);
+      runs.push_back(std::move(run));
+    }
+    const std::vector<RowSummary> best = Summarize(decoder_.Logits(decoder_.Forward(runs, cache_, rows)));
+    size_t at = 0;
+    for (auto sequence = active_.begin(); sequence != active_.end();) {
+      if (Take(*sequence, static_cast<TokenId>(best[at++].argmax))) {
+        sequence = active_.erase(sequence);
+      } else {
+        ++sequence;
+      }
+    }
+  }
+
+  // Adjacent pieces become one, so that a long answer stays one span.
+  static void Append(std::vector<CacheSpan>& spans, const CacheSpan& span) {
+    if (!spans.empty() && spans.back().begin + spans.back().count == span.begin) {
+      spans.back().count += span.count;
+    } else {
+      spans.push_back(span);
+    }
+  }
+
+  // True when the sequence is done (and was reported).
+  bool Take(Sequence& sequence, TokenId token) {
+    sequence.generated.push_back(token);
+    std::string finished;
+    if (std::find(ends_.begin(), ends_.end(), token) != ends_.end()) {
+      finished = "eos";
+    } else if (sequence.watch.Add(token)) {
+      finished = "stop";
+    } else if (static_cast<int64_t>(sequence.generated.size()) >= sequence.request->max_new_tokens) {
+      finished = "length";
+    }
+    if (finished.empty()) {
+      sequence.next = {token};
+      return false;
+    }
+    cache_.Release(sequence.spans);
+    reserved_ -= Need(*sequence.request);
+    sink_(sequence.index, {sequence.watch.Text(), sequence.generated, finished});
+    return true;
+  }
+
+  const Decoder& decoder_;
+  const Tokenizer& tokenizer_;
+  KvCache& cache_;
+  const DecoderModelOptions& options_;
+  const std::vector<GenerateRequest>& requests_;
+  const GenerateSink& sink_;
+  std::vector<TokenId> ends_;
+  std::list<Sequence> active_;
+  size_t waiting_ = 0;
+  int64_t reserved_ = 0;
+};
+
+}  // namespace
+
+void GenerateAll(const Decoder& decoder, const Tokenizer& tokenizer, KvCache& cache, const DecoderModelOptions& options,
+                 const std::vector<GenerateRequest>& requests, const GenerateSink& sink) {
+  Generation(decoder, tokenizer, cache, options, requests, sink).Run();
+}
+
+}  // namespace tnb

@@ -1,0 +1,33 @@
+// Greedy generation for many sequences together: a place is refilled as soon as its sequence ends, prompts and single
+// new tokens share a batch.
+#pragma once
+
+#include <vector>
+
+#include "models/engine/scorer.h"
+
+namespace tnb {
+
+void GenerateAll(const Decoder& decoder, const Tokenizer& tokenizer, KvCache& cache, const DecoderModelOptions& options,
+                 const std::vector<GenerateRequest>& requests, const GenerateSink& sink);
+
+// Watches the text of a growing answer: gives the text before the first stop string as soon as there is one.
+class StopWatch {
+ public:
+  StopWatch(const Tokenizer& tokenizer, const GenerateRequest& request) : tokenizer_(tokenizer), request_(request) {}
+  // True when the answer, this token included, holds a stop string.
+  bool Add(TokenId token);
+  // The answer so far, cut before the stop string, without the leading space that was to be skipped.
+  std::string Text() const;
+
+ private:
+  size_t Start() const;  // where stop strings begin to count
+
+  const Tokenizer& tokenizer_;
+  const GenerateRequest& request_;
+  TokenIds tokens_;
+  std::string text_;
+  size_t stop_ = std::string::npos;
+};
+
+}  // namespace tnb

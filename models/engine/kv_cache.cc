@@ -1,0 +1,70 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "models/engine/decoder.h"
+#include "models/engine/panel.h"
+
+namespace tnb {
+
+KvCache::KvCache(const ModelConfig& config, int64_t capacity, at::Device device)
+    : capacity_(capacity), free_(capacity), free_spans_{{0, capacity}} {
+  // Whole panels may be read beyond the last slot; an odd number of cache lines keeps the rows of the keys
+  // from falling on the same cache sets.
+  const int64_t slots = (capacity + 2 * kPanelRows + 15) / 16 * 16 | 16;
+  const int64_t width = (config.head_size + kPanelRows - 1) / kPanelRows * kPanelRows;
+  for (int64_t i = 0; i < config.block_count; ++i) {
+    keys_.push_back(at::zeros({config.kv_head_count, config.head_size, slots}, at::TensorOptions(at::kFloat).device(device)));
+    values_.push_back(at::zeros({config.kv_head_count, slots, width}, at::TensorOptions(at::kFloat).device(device)));
+  }
+}
+
+std::vector<CacheSpan> KvCache::Allocate(int64_t count) {
+  if (count > free_) throw Error(ErrorKind::kInternal, "the key-value cache is full");
+  free_ -= count;
+  // The first gap that is large enough, else pieces of the first gaps.
+  for (CacheSpan& gap : free_spans_) {
+    if (gap.count < count) continue;
+    const CacheSpan span{gap.begin, count};
+    gap.begin += count;
+    gap.count -= count;
+    return {span};
+  }
+  std::vector<CacheSpan> spans;
+  for (CacheSpan& gap : free_spans_) {
+    const int64_t part = std::min(gap.count, count);
+    if (part > 0) spans.push_back({gap.begin, part});
+    gap.begin += part;
+    gap.count -= part;
+    count -= part;
+    if (count == 0) break;
+  }
+  return spans;
+}
+
+void KvCache::Release(const std::vector<CacheSpan>& spans) {
+  for (const CacheSpan& span : spans) {
+    free_ += span.count;
+    free_spans_.push_back(span);
+  }
+  std::sort(free_spans_.begin(), free_spans_.end(), [](const CacheSpan& a, const CacheSpan& b) { return a.begin < b.begin; });
+  std::vector<CacheSpan> merged;
+  for (const CacheSpan& span : free_spans_) {
+    if (span.count == 0) continue;
+    if (!merged.empty() && merged.back().begin + merged.back().count == span.begin) {
+      merged.back().count += span.count;
+    } else {
+      merged.push_back(span);
+    }
+  }
+  free_spans_ = std::move(merged);
+}
+
+int64_t KvCache::token_bytes() const {
+  int64_t bytes = 0;
+  for (const at::Tensor& keys : keys_) bytes += 2 * keys.size(0) * keys.size(1) * 4;
+  return bytes;
+}
+
+}  // namespace tnb

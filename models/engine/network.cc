@@ -1,0 +1,346 @@
+// The one tensor-network linear: cores, each kept as a matrix, and an order in which x absorbs them.
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "base/error.h"
+#include "models/engine/linear.h"
+#include "models/engine/linear_parts.h"
+#include "models/engine/panel.h"
+
+namespace tnb {
+namespace {
+
+// A core as a matrix: rows are the legs it adds to the running tensor, columns the legs it takes away.
+struct Core {
+  WeightPtr weight;
+  std::vector<int> adds;
+  std::vector<int> takes;
+};
+
+using Sizes = std::map<int, int64_t>;
+
+int64_t Product(const std::vector<int>& legs, const Sizes& sizes) {
+  int64_t product = 1;
+  for (const int leg : legs) product *= sizes.at(leg);
+  return product;
+}
+
+bool Contains(const std::vector<int>& legs, int leg) { return std::find(legs.begin(), legs.end(), leg) != legs.end(); }
+
+std::vector<int> Without(const std::vector<int>& legs, const std::vector<int>& taken) {
+  std::vector<int> rest;
+  for (const int leg : legs) {
+    if (!Contains(taken, leg)) rest.push_back(leg);
+  }
+  return rest;
+}
+
+std::vector<int64_t> AxisOrder(const std::vector<int>& from, const std::vector<int>& to) {
+  std::vector<int64_t> axes;
+  for (const int leg : to) axes.push_back(std::find(from.begin(), from.end(), leg) - from.begin());
+  return axes;
+}
+
+// Contracts two named tensors over all legs they share.
+NetworkTensor Contract(const NetworkTensor& a, const NetworkTensor& b) {
+  std::vector<int64_t> a_axes, b_axes;
+  NetworkTensor result;
+  for (size_t i = 0; i < a.legs.size(); ++i) {
+    const auto found = std::find(b.legs.begin(), b.legs.end(), a.legs[i]);
+    if (found == b.legs.end()) {
+      result.legs.push_back(a.legs[i]);
+    } else {
+      a_axes.push_back(static_cast<int64_t>(i));
+      b_axes.push_back(found - b.legs.begin());
+    }
+  }
+  for (const int leg : b.legs) {
+    if (!Contains(a.legs, leg)) result.legs.push_back(leg);
+  }
+  result.values = at::tensordot(a.values, b.values, a_axes, b_axes);
+  return result;
+}
+
+class NetworkLinear : public Linear {
+ public:
+  NetworkLinear(std::vector<Core> cores, std::vector<int> out_legs, std::vector<int> in_legs, Sizes sizes)
+      : cores_(std::move(cores)), out_legs_(std::move(out_legs)), in_legs_(std::move(in_legs)), sizes_(std::move(sizes)) {
+    std::vector<int> running = in_legs_;
+    for (const Core& core : cores_) {
+      const std::vector<int> rest = Without(running, core.takes);
+      contracted_cost_ += Product(rest, sizes_) * Product(core.takes, sizes_) * Product(core.adds, sizes_);
+      running = rest;
+      running.insert(running.end(), core.adds.begin(), core.adds.end());
+    }
+    // Contracting the cores with one another, in the same order.
+    running.clear();
+    for (const Core& core : cores_) {
+      std::vector<int> legs = core.adds;
+      legs.insert(legs.end(), core.takes.begin(), core.takes.end());
+      std::vector<int> shared;
+      for (const int leg : legs) {
+        if (Contains(running, leg)) shared.push_back(leg);
+      }
+      if (!running.empty()) rebuild_cost_ += Product(running, sizes_) * Product(Without(legs, shared), sizes_);
+      running = Without(running, shared);
+      const std::vector<int> added = Without(legs, shared);
+      running.insert(running.end(), added.begin(), added.end());
+    }
+  }
+
+  int64_t out_features() const override { return Product(out_legs_, sizes_); }
+  int64_t in_features() const override { return Product(in_legs_, sizes_); }
+  bool factorized() const override { return true; }
+
+  std::string Describe() const override {
+    std::set<std::string> formats;
+    for (const Core& core : cores_) formats.insert(core.weight->format());
+    std::string text = "network of " + std::to_string(cores_.size()) + " cores";
+    for (const std::string& format : formats) text += (&format == &*formats.begin() ? ", " : " and ") + format;
+    return text;
+  }
+
+  at::Tensor Rebuild() const override {
+    std::vector<at::Tensor> tensors;
+    for (const Core& core : cores_) tensors.push_back(core.weight->Dense());
+    return RebuildFrom(tensors);
+  }
+
+  Cost CostOf(int64_t tokens, Execution execution) const override {
+    Cost cost;
+    cost.bytes_read = size().bytes;
+    const int64_t contracted = tokens * contracted_cost_;
+    const int64_t rebuilt = rebuild_cost_ + tokens * out_features() * in_features();
+    if (execution == Execution::kAutomatic) execution = Choose(tokens);
+    cost.multiply_adds = execution == Execution::kContracted ? contracted : rebuilt;
+    return cost;
+  }
+
+  int64_t weight_count() const override { return static_cast<int64_t>(cores_.size()); }
+  const WeightPtr& weight(int64_t index) const override { return cores_.at(static_cast<size_t>(index)).weight; }
+  void ReplaceWeight(int64_t index, WeightPtr weight) override {
+    cores_.at(static_cast<size_t>(index)).weight = std::move(weight);
+  }
+
+  std::vector<at::Tensor> TrainableTensors() const override {
+    std::vector<at::Tensor> tensors;
+    for (const Core& core : cores_) tensors.push_back(TrainableValues(*core.weight));
+    return tensors;
+  }
+
+  at::Tensor ForwardWith(const std::vector<at::Tensor>& tensors, const at::Tensor& x) const override {
+    if (Choose(x.size(0)) == Execution::kRebuilt) return at::linear(x, RebuildFrom(tensors));
+    return ContractWith(x, [&](size_t index, const at::Tensor& rows) { return at::linear(rows, tensors[index]); });
+  }
+
+ protected:
+  at::Tensor Multiply(const at::Tensor& x, Execution execution) const override {
+    if (execution == Execution::kAutomatic) execution = Choose(x.size(0));
+    if (execution == Execution::kContracted) {
+      return ContractWith(x, [&](size_t index, const at::Tensor& rows) { return cores_[index].weight->Matmul(rows); });
+    }
+    const at::Tensor w = Rebuild().to(x.device());
+    if (!x.is_cpu()) return at::linear(x, w);
+    const at::Tensor input = x.contiguous();
+    at::Tensor y = at::empty({x.size(0), out_features()}, x.options());
+    DenseMatmul(w.const_data_ptr<float>(), w.size(0), w.size(1), input.const_data_ptr<float>(), w.size(1), x.size(0),
+                y.mutable_data_ptr<float>(), w.size(0));
+    return y;
+  }
+
+  Json SaveStructure(const TensorSink& sink) const override {
+    Json json{{"type", "network"}, {"out_legs", out_legs_}, {"in_legs", in_legs_}, {"cores", Json::array()}};
+    for (const auto& [leg, size] : sizes_) json["sizes"].push_back({leg, size});
+    for (size_t i = 0; i < cores_.size(); ++i) {
+      const TensorSink core_sink = [&](const std::string& suffix, const at::Tensor& tensor) {
+        sink(".core" + std::to_string(i) + suffix, tensor);
+      };
+      json["cores"].push_back({{"adds", cores_[i].adds},
+                               {"takes", cores_[i].takes},
+                               {"weight", SaveWeight(*cores_[i].weight, core_sink)}});
+    }
+    return json;
+  }
+
+ private:
+  Execution Choose(int64_t tokens) const {
+    return tokens * contracted_cost_ <= rebuild_cost_ + tokens * out_features() * in_features() ? Execution::kContracted
+                                                                                               : Execution::kRebuilt;
+  }
+
+  std::vector<int64_t> Shape(const std::vector<int>& legs) const {
+    std::vector<int64_t> shape;
+    for (const int leg : legs) shape.push_back(sizes_.at(leg));
+    return shape;
+  }
+
+  template <typename Apply>
+  at::Tensor ContractWith(const at::Tensor& x, const Apply& apply) const {
+    const int64_t n = x.size(0);
+    at::Tensor running = x;
+    std::vector<int> legs = in_legs_;
+    for (size_t i = 0; i < cores_.size(); ++i) {
+      const Core& core = cores_[i];
+      const std::vector<int> rest = Without(legs, core.takes);
+      std::vector<int> order = rest;
+      order.insert(order.end(), core.takes.begin(), core.takes.end());
+      running = Permuted(running, n, legs, order).reshape({-1, Product(core.takes, sizes_)});
+      running = apply(i, running);
+      legs = rest;
+      legs.insert(legs.end(), core.adds.begin(), core.adds.end());
+    }
+    return Permuted(running, n, legs, out_legs_).reshape({n, out_features()});
+  }
+
+  // The running tensor [n, from...] with its legs in the order `to`.
+  at::Tensor Permuted(const at::Tensor& running, int64_t n, const std::vector<int>& from, const std::vector<int>& to) const {
+    if (from == to) return running;
+    std::vector<int64_t> shape{n}, axes{0};
+    for (const int64_t size : Shape(from)) shape.push_back(size);
+    for (const int64_t axis : AxisOrder(from, to)) axes.push_back(axis + 1);
+    return running.reshape(shape).permute(axes);
+  }
+
+  at::Tensor RebuildFrom(const std::vector<at::Tensor>& tensors) const {
+    NetworkTensor running;
+    for (size_t i = 0; i < cores_.size(); ++i) {
+      NetworkTensor core;
+      core.legs = cores_[i].adds;
+      core.legs.insert(core.legs.end(), cores_[i].takes.begin(), cores_[i].takes.end());
+      core.values = tensors[i].reshape(Shape(core.legs));
+      running = i == 0 ? core : Contract(running, core);
+    }
+    std::vector<int> order = out_legs_;
+    order.insert(order.end(), in_legs_.begin(), in_legs_.end());
+    return running.values.permute(AxisOrder(running.legs, order)).reshape({out_features(), in_features()});
+  }
+
+  std::vector<Core> cores_;  // in the order in which x absorbs them
+  std::vector<int> out_legs_, in_legs_;
+  Sizes sizes_;
+  int64_t contracted_cost_ = 0;  // multiply-adds a token
+  int64_t rebuild_cost_ = 0;     // multiply-adds of rebuilding W once
+};
+
+// Legs of a core split into what it adds and takes when it comes after the cores in `before`.
+void SplitLegs(const std::vector<int>& legs, const std::set<int>& available, Core& core) {
+  core.adds.clear();
+  core.takes.clear();
+  for (const int leg : legs) (available.count(leg) > 0 ? core.takes : core.adds).push_back(leg);
+}
+
+int64_t OrderCost(const std::vector<NetworkTensor>& cores, const std::vector<size_t>& order, const std::vector<int>& in_legs,
+                  const Sizes& sizes) {
+  std::vector<int> running = in_legs;
+  int64_t cost = 0;
+  for (const size_t index : order) {
+    Core core;
+    SplitLegs(cores[index].legs, std::set<int>(running.begin(), running.end()), core);
+    running = Without(running, core.takes);
+    cost += Product(running, sizes) * Product(core.takes, sizes) * Product(core.adds, sizes);
+    running.insert(running.end(), core.adds.begin(), core.adds.end());
+  }
+  return cost;
+}
+
+std::vector<size_t> CheapestOrder(const std::vector<NetworkTensor>& cores, const std::vector<int>& in_legs,
+                                  const Sizes& sizes) {
+  std::vector<size_t> order(cores.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::vector<size_t> best = order;
+  int64_t best_cost = std::numeric_limits<int64_t>::max();
+  const auto consider = [&](const std::vector<size_t>& candidate) {
+    const int64_t cost = OrderCost(cores, candidate, in_legs, sizes);
+    if (cost < best_cost) {
+      best_cost = cost;
+      best = candidate;
+    }
+  };
+  if (cores.size() > 6) {
+    consider(order);
+    std::reverse(order.begin(), order.end());
+    consider(order);
+    return best;
+  }
+  do {
+    consider(order);
+  } while (std::next_permutation(order.begin(), order.end()));
+  return best;
+}
+
+}  // namespace
+
+std::unique_ptr<Linear> MakeNetworkLinear(const std::vector<NetworkTensor>& cores, const std::vector<int>& out_legs,
+                                          const std::vector<int>& in_legs) {
+  Sizes sizes;
+  for (const NetworkTensor& core : cores) {
+    for (size_t i = 0; i < core.legs.size(); ++i) {
+      const auto [entry, fresh] = sizes.emplace(core.legs[i], core.values.size(static_cast<int64_t>(i)));
+      if (!fresh && entry->second != core.values.size(static_cast<int64_t>(i))) {
+        throw Error(ErrorKind::kInternal, "two cores disagree about the size of leg " + std::to_string(core.legs[i]));
+      }
+    }
+  }
+  std::vector<Core> ordered;
+  std::set<int> available(in_legs.begin(), in_legs.end());
+  for (const size_t index : CheapestOrder(cores, in_legs, sizes)) {
+    Core core;
+    SplitLegs(cores[index].legs, available, core);
+    std::vector<int> order = core.adds;
+    order.insert(order.end(), core.takes.begin(), core.takes.end());
+    const at::Tensor matrix = cores[index].values.permute(AxisOrder(cores[index].legs, order))
+                                  .reshape({Product(core.adds, sizes), Product(core.takes, sizes)});
+    core.weight = MakeDenseWeight(matrix.contiguous());
+    for (const int leg : core.takes) available.erase(leg);
+    available.insert(core.adds.begin(), core.adds.end());
+    ordered.push_back(std::move(core));
+  }
+  return std::make_unique<NetworkLinear>(std::move(ordered), out_legs, in_legs, std::move(sizes));
+}
+
+std::unique_ptr<Linear> LoadNetworkLinear(const Json& json, const TensorSource& source, const std::string& where) {
+  const auto fail = [&](const std::string& what) {
+    throw Error(ErrorKind::kData, {"tensor network: " + what, "", "", where, "compress the model again"});
+  };
+  Sizes sizes;
+  for (const auto& [leg, size] : Require<std::vector<std::pair<int, int64_t>>>(json, "sizes", where)) {
+    if (size <= 0 || size > (int64_t{1} << 40)) fail("a leg has an impossible size");
+    sizes[leg] = size;
+  }
+  const auto out_legs = Require<std::vector<int>>(json, "out_legs", where);
+  const auto in_legs = Require<std::vector<int>>(json, "in_legs", where);
+  for (const auto* legs : {&out_legs, &in_legs}) {
+    for (const int leg : *legs) {
+      if (sizes.count(leg) == 0) fail("an outer leg has no size");
+    }
+  }
+  std::set<int> available(in_legs.begin(), in_legs.end());
+  std::vector<Core> cores;
+  for (const Json& entry : Require<Json>(json, "cores", where)) {
+    Core core;
+    core.adds = Require<std::vector<int>>(entry, "adds", where);
+    core.takes = Require<std::vector<int>>(entry, "takes", where);
+    for (const int leg : core.takes) {
+      if (available.erase(leg) == 0) fail("a core takes a leg that is not there");
+    }
+    for (const int leg : core.adds) {
+      if (sizes.count(leg) == 0 || !available.insert(leg).second) fail("a core adds a leg twice or without a size");
+    }
+    const std::string prefix = ".core" + std::to_string(cores.size());
+    core.weight = LoadWeight(Require<Json>(entry, "weight", where),
+                             [&](const std::string& suffix) { return source(prefix + suffix); }, where + prefix);
+    if (core.weight->rows() != Product(core.adds, sizes) || core.weight->cols() != Product(core.takes, sizes)) {
+      fail("a core has another shape than its legs");
+    }
+    cores.push_back(std::move(core));
+  }
+  if (available != std::set<int>(out_legs.begin(), out_legs.end())) fail("the open legs are not those of the output");
+  return std::make_unique<NetworkLinear>(std::move(cores), out_legs, in_legs, std::move(sizes));
+}
+
+}  // namespace tnb

@@ -1,0 +1,89 @@
+#include "models/engine/ops.h"
+
+#include <ATen/ATen.h>
+
+#include "models/engine/parallel.h"
+
+namespace tnb {
+namespace {
+
+// Rows a thread should have at least, for about 20 microseconds of work.
+int64_t RowGrain(int64_t size) { return std::max<int64_t>(1, 32768 / std::max<int64_t>(1, size)); }
+
+}  // namespace
+
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  if (!x.is_cpu()) return at::rms_norm(x, {x.size(1)}, weight.to(x.device()), epsilon);
+  const at::Tensor input = x.contiguous();
+  at::Tensor y = at::empty_like(input);
+  const int64_t size = x.size(1);
+  const float* from = input.const_data_ptr<float>();
+  const float* gain = weight.const_data_ptr<float>();
+  float* to = y.mutable_data_ptr<float>();
+  ParallelFor(x.size(0), RowGrain(size), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      kernels::RmsNormRow(from + i * size, gain, size, static_cast<float>(epsilon), to + i * size);
+    }
+  });
+  return y;
+}
+
+at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up) {
+  if (!gate.is_cpu()) return at::silu(gate) * up;
+  const at::Tensor g = gate.contiguous(), u = up.contiguous();
+  at::Tensor y = at::empty_like(g);
+  const int64_t size = g.size(1);
+  const float* gates = g.const_data_ptr<float>();
+  const float* ups = u.const_data_ptr<float>();
+  float* out = y.mutable_data_ptr<float>();
+  ParallelFor(g.size(0), RowGrain(4 * size), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) kernels::SwiGluRow(gates + i * size, ups + i * size, size, out + i * size);
+  });
+  return y;
+}
+
+void Rotate(at::Tensor& x, const at::Tensor& positions, const at::Tensor& cosines, const at::Tensor& sines) {
+  const int64_t heads = x.size(1), half = x.size(2) / 2;
+  if (!x.is_cpu()) {
+    const at::Tensor at_positions = positions.to(x.device());
+    const at::Tensor c = cosines.index_select(0, at_positions).unsqueeze(1);
+    const at::Tensor s = sines.index_select(0, at_positions).unsqueeze(1);
+    const at::Tensor low = x.narrow(2, 0, half).clone(), high = x.narrow(2, half, half).clone();
+    x.narrow(2, 0, half).copy_(low * c - high * s);
+    x.narrow(2, half, half).copy_(high * c + low * s);
+    return;
+  }
+  float* data = x.mutable_data_ptr<float>();
+  const int64_t* position = positions.const_data_ptr<int64_t>();
+  const float* cosine = cosines.const_data_ptr<float>();
+  const float* sine = sines.const_data_ptr<float>();
+  ParallelFor(x.size(0), RowGrain(heads * half * 2), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float* c = cosine + position[i] * half;
+      const float* s = sine + position[i] * half;
+      for (int64_t head = 0; head < heads; ++head) {
+        float* low = data + (i * heads + head) * 2 * half;
+        float* high = low + half;
+        for (int64_t j = 0; j < half; ++j) {
+          const float a = low[j], b = high[j];
+          low[j] = a * c[j] - b * s[j];
+          high[j] = b * c[j] + a * s[j];
+        }
+      }
+    }
+  });
+}
+
+std::vector<RowSummary> Summarize(const at::Tensor& logits) {
+  const at::Tensor rows = logits.to(at::kCPU, at::kFloat).contiguous();
+  const int64_t size = rows.size(1);
+  std::vector<RowSummary> summaries(static_cast<size_t>(rows.size(0)));
+  ParallelFor(rows.size(0), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      summaries[static_cast<size_t>(i)] = kernels::SummarizeRow(rows.const_data_ptr<float>() + i * size, size);
+    }
+  });
+  return summaries;
+}
+
+}  // namespace tnb
