@@ -24,7 +24,7 @@ struct TensorInfo {
   std::string name;   // canonical
   std::string dtype;  // "F32" "F16" "BF16" "Q4_1" "Q6_K" ... as in the file
   int64_t rows = 0;
-  int64_t cols = 1;  // 1 for vectors (norms, biases)
+  int64_t cols = 1;    // 1 for vectors (norms, biases)
   uint64_t bytes = 0;  // as stored in the file
 };
 

@@ -35,8 +35,8 @@ struct ModelConfig {
   int64_t head_count = 0;
   int64_t kv_head_count = 0;
   int64_t head_size = 0;
-  int64_t context_length = 0;   // max_position_embeddings
-  int64_t sliding_window = 0;   // tokens a query may look back, itself included; 0: no limit
+  int64_t context_length = 0;  // max_position_embeddings
+  int64_t sliding_window = 0;  // tokens a query may look back, itself included; 0: no limit
   double norm_epsilon = 1e-5;
   bool tied_head = false;       // the head is the embedding matrix
   bool attention_bias = false;  // q, k, v carry a bias (Qwen2)

@@ -98,6 +98,8 @@ std::string FromHex(const std::string& hex) {
 }
 
 void WriteText(const std::filesystem::path& path, const std::string& content) {
+  std::filesystem::remove(
+      path);  // some file systems sync a file that is truncated and closed, but not a new one
   std::ofstream file(path, std::ios::binary);
   if (!file.write(content.data(), static_cast<std::streamsize>(content.size())).flush()) {
     throw Error(ErrorKind::kIo, {"cannot write file", "", "", path.string(), ""});
