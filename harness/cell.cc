@@ -1,0 +1,150 @@
+#include "harness/cell.h"
+
+#include <ATen/Context.h>
+
+#include <algorithm>
+#include <set>
+#include <thread>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/hash.h"
+#include "harness/phase.h"
+#include "methods/recipe.h"
+#include "models/checkpoint.h"
+#include "models/known.h"
+
+namespace tnb {
+namespace {
+
+void CheckNumbers(RunRequest& request) {
+  const auto check = [](const char* option, bool good, const std::string& expected, double found) {
+    if (good) return;
+    throw Error(ErrorKind::kUsage, {"value out of range", expected, Json(found).dump(), option, ""});
+  };
+  check("--limit", request.limit.value_or(1) >= 1, "1 or more",
+        static_cast<double>(request.limit.value_or(1)));
+  check("--num-fewshot", request.num_fewshot.value_or(0) >= 0, "0 or more",
+        static_cast<double>(request.num_fewshot.value_or(0)));
+  check("--threads", request.threads >= 0 && request.threads <= 1024, "0 to 1024", request.threads);
+  check("--repetitions", request.repetitions >= 1 && request.repetitions <= 10000, "1 to 10000",
+        request.repetitions);
+  check("--timeout", request.timeout >= 0, "0 (no limit) or more seconds", request.timeout);
+  if (request.threads == 0)
+    request.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+void CheckDevice(const std::string& device) {
+  if (device == "cpu") return;
+  if (device != "cuda") {
+    throw Error(ErrorKind::kUsage, {"unknown device", "cpu or cuda", "'" + device + "'", "--device", ""});
+  }
+  if (!at::hasCUDA()) {
+    throw Error(ErrorKind::kUnsupported,
+                {"no CUDA here", "a LibTorch with CUDA and a graphics card that it can use", "",
+                 "--device cuda", "leave --device out to run on the processor"});
+  }
+}
+
+// The shape of a known model does without its files; anything else must be there.
+std::shared_ptr<const Subject> RandomSubject(const std::string& name, int64_t seed) {
+  auto subject = std::make_shared<Subject>();
+  subject->name = name;
+  subject->random = true;
+  if (const KnownModel* known = FindKnown(name)) {
+    subject->config = known->config;
+  } else {
+    const ResolvedModel resolved = ResolveModel(name);
+    subject->name = resolved.name;
+    subject->config = resolved.config;
+  }
+  const Json identity = {{"random_weights", seed}, {"config", ToJson(subject->config)}};
+  subject->hash = Sha256Hex(identity.dump());
+  return subject;
+}
+
+std::shared_ptr<const Subject> FileSubject(const std::string& name) {
+  const ResolvedModel resolved = ResolveModel(name, /*fetch_missing=*/true);
+  const std::unique_ptr<Checkpoint> checkpoint = OpenCheckpoint(resolved.path);
+  auto subject = std::make_shared<Subject>();
+  subject->name = resolved.name;
+  subject->path = std::filesystem::absolute(resolved.path).lexically_normal().string();
+  subject->hash = checkpoint->ContentHash();
+  subject->config = checkpoint->config();
+  subject->file_bytes = static_cast<int64_t>(checkpoint->FileBytes());
+  if (checkpoint->tokenizer().kind != TokenizerSource::Kind::kNone) {
+    subject->tokenizer = LoadTokenizer(checkpoint->tokenizer());
+  }
+  return subject;
+}
+
+// Every method once, base first; (canonical, label).
+std::vector<std::pair<std::string, std::string>> Methods(const RunRequest& request) {
+  std::vector<std::string> labels = SplitMethodList(request.methods);
+  if (labels.empty()) throw Error(ErrorKind::kUsage, "no method given", "tnbench list methods");
+  if (!request.base.empty()) labels.insert(labels.begin(), request.base);
+  std::vector<std::pair<std::string, std::string>> methods;
+  for (const std::string& label : labels) {
+    const std::string canonical = ParseRecipe(label).text;
+    const bool known = std::any_of(methods.begin(), methods.end(),
+                                   [&](const auto& method) { return method.first == canonical; });
+    if (!known) methods.emplace_back(canonical, label);
+  }
+  return methods;
+}
+
+std::vector<std::string> SampleTasks() {
+  std::vector<std::string> names;
+  for (const std::string& name : ListTasks()) {
+    if (name.compare(0, 7, "sample-") == 0) names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace
+
+int64_t ScoringContext(const ModelConfig& config) { return std::min<int64_t>(config.context_length, 2048); }
+
+Plan ExpandCells(RunRequest request) {
+  CheckNumbers(request);
+  CheckDevice(request.device);
+  for (const std::string& phase : request.phases) FindPhase(phase);
+  if (request.phases.empty()) {
+    for (const PhaseEntry& phase : Phases()) request.phases.push_back(phase.name);
+  }
+  if (request.artefacts.empty()) request.artefacts = CacheFolder() / "artefacts";
+  request.artefacts = std::filesystem::absolute(request.artefacts).lexically_normal();
+  if (!request.data_dir.empty()) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(request.data_dir, ignored)) {
+      throw Error(ErrorKind::kIo, {"no such folder", "", request.data_dir.string(), "--data-dir", ""});
+    }
+    request.data_dir = std::filesystem::absolute(request.data_dir).lexically_normal();
+  }
+  Plan plan;
+  const auto methods = Methods(request);
+  const bool quality = std::count(request.phases.begin(), request.phases.end(), "quality") != 0;
+  if (request.tasks.empty()) request.tasks = SampleTasks();
+  const TaskOptions options = {.data_dir = request.data_dir,
+                               .limit = request.limit,
+                               .num_fewshot = request.num_fewshot,
+                               .fewshot_seed = request.seed};
+  std::set<std::string> names;
+  for (const std::string& name : request.tasks) {
+    TaskSpec spec = LoadTaskSpec(name);  // an unknown name is an error whatever the phases
+    if (!names.insert(spec.name).second) {
+      throw Error(ErrorKind::kUsage, {"task given twice", "", spec.name, "--tasks", ""});
+    }
+    if (!quality || request.random_weights) continue;
+    plan.tasks.push_back(std::make_shared<const Task>(std::move(spec), options));
+  }
+  for (const std::string& model : request.models) {
+    const auto subject =
+        request.random_weights ? RandomSubject(model, request.seed.value_or(0)) : FileSubject(model);
+    for (const auto& [canonical, label] : methods) plan.cells.push_back({subject, canonical, label});
+  }
+  plan.request = std::move(request);
+  return plan;
+}
+
+}  // namespace tnb

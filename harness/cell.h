@@ -1,0 +1,65 @@
+// What is asked: RunRequest is a command line as data; ExpandCells checks all of it (models, methods, tasks,
+// data) before anything is measured and makes the list of cells, model by model with the base method first.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/config.h"
+#include "models/tokenizer.h"
+#include "tasks/task.h"
+
+namespace tnb {
+
+struct RunRequest {
+  std::string methods = "mpo+int8";  // as SplitMethodList takes them
+  std::vector<std::string> models = {"smollm2-135m"};
+  std::vector<std::string> tasks;   // empty: the shipped sample tasks
+  std::vector<std::string> phases;  // empty: all
+  std::filesystem::path data_dir;
+  std::optional<int64_t> limit, num_fewshot, seed;
+  int threads = 0;  // 0: one a logical core
+  std::string device = "cpu";
+  int repetitions = 5;        // of each timing
+  std::string base = "fp32";  // run first when not listed; empty: no base
+  bool random_weights = false;
+  bool force = false;
+  std::filesystem::path artefacts;  // empty: CacheFolder()/artefacts
+  double timeout = 0;               // seconds a phase; 0: no limit
+  std::string command;              // the command line, for the record
+};
+
+// A model as it will be measured. With random weights only its shape is used.
+struct Subject {
+  std::string name, path;
+  std::string hash;  // Checkpoint::ContentHash, or that of the shape and the seed
+  ModelConfig config;
+  int64_t file_bytes = 0;
+  bool random = false;
+  std::shared_ptr<const Tokenizer> tokenizer;  // null: none, then there is no accuracy
+};
+
+struct PlannedCell {
+  std::shared_ptr<const Subject> subject;
+  std::string method;  // canonical
+  std::string label;   // as the user wrote it
+};
+
+struct Plan {
+  RunRequest request;  // with defaults filled in
+  std::vector<PlannedCell> cells;
+  std::vector<std::shared_ptr<const Task>> tasks;  // empty when quality is not asked for
+};
+
+// Error{kUsage} for unknown names, Error{kIo, kData} for files, Error{kUnsupported} for a device that is not
+// there.
+Plan ExpandCells(RunRequest request);
+
+// Longest input of the quality phase in tokens: the model's, at most 2048 as lm-evaluation-harness assumes.
+int64_t ScoringContext(const ModelConfig& config);
+
+}  // namespace tnb

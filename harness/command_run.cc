@@ -1,0 +1,92 @@
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "base/error.h"
+#include "harness/cell.h"
+#include "harness/command.h"
+#include "harness/driver.h"
+#include "methods/recipe.h"
+#include "records/store.h"
+#include "reports/report.h"
+
+namespace tnb {
+namespace {
+
+struct Options {
+  RunRequest request;
+  std::string models = "smollm2-135m", tasks, phases, weights = "checkpoint", db = "tnbench.db";
+  std::string data_dir, artefacts;
+  bool no_base = false, json = false;
+};
+
+// As typed, for the record.
+std::string CommandLine() {
+  std::ifstream input("/proc/self/cmdline", std::ios::binary);
+  std::string text, line;
+  while (std::getline(input, text, '\0')) line += (line.empty() ? "tnbench" : " " + text);
+  return line;
+}
+
+int Run(Options options) {
+  RunRequest& request = options.request;
+  request.models = SplitList(options.models, "--model");
+  request.tasks = SplitList(options.tasks, "--tasks");
+  request.phases = SplitList(options.phases, "--phases");
+  request.data_dir = options.data_dir;
+  request.artefacts = options.artefacts;
+  request.random_weights = options.weights == "random";
+  if (options.no_base) request.base.clear();
+  request.command = CommandLine();
+  const Plan plan = ExpandCells(request);
+  Store store = Store::Open(options.db);
+  const DriverResult result = RunPlan(plan, store);
+  if (!result.runs.empty()) {
+    ReportOptions report;
+    report.filter.ids = result.runs;
+    if (!plan.request.base.empty()) report.base_method = ParseRecipe(plan.request.base).text;
+    report.width = TerminalWidth();
+    std::cout << RenderReport(store, report, options.json ? ReportFormat::kJson : ReportFormat::kMarkdown);
+  }
+  if (result.interrupted) return 130;
+  return result.failed ? 1 : 0;
+}
+
+}  // namespace
+
+std::function<int()> DeclareRun(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  RunRequest& request = options->request;
+  app.add_option("--method", request.methods, "methods, comma-separated (tnbench list methods)")
+      ->capture_default_str();
+  app.add_option("--model", options->models, "names or paths, comma-separated (tnbench list models)")
+      ->capture_default_str();
+  app.add_option("--tasks", options->tasks,
+                 "names or task files, comma-separated (default: the sample-* tasks)");
+  app.add_option("--data-dir", options->data_dir, "folder of the datasets");
+  app.add_option("--db", options->db, "results database")->capture_default_str();
+  app.add_option("--limit", request.limit, "only the first N items of each task");
+  app.add_option("--num-fewshot", request.num_fewshot,
+                 "examples in the prompt, instead of each task's own number");
+  app.add_option("--seed", request.seed, "of few-shot draws, random token ids and random weights");
+  app.add_option("--phases", options->phases, "compress,quality,speed,training (default: all)");
+  app.add_option("--base", request.base, "uncompressed method that is run first")->capture_default_str();
+  app.add_flag("--no-base", options->no_base, "run nothing but what --method lists");
+  app.add_flag("--force", request.force, "measure again what is measured already");
+  app.add_option("--weights", options->weights,
+                 "checkpoint, or random: the model's shape with random weights, whose time and memory can be "
+                 "measured")
+      ->check(CLI::IsMember({"checkpoint", "random"}))
+      ->capture_default_str();
+  app.add_option("--threads", request.threads, "0: one a logical core")->capture_default_str();
+  app.add_option("--device", request.device, "cpu or cuda")->capture_default_str();
+  app.add_option("--repetitions", request.repetitions, "of each timing")->capture_default_str();
+  app.add_option("--artefacts", options->artefacts,
+                 "folder of compressed models (default: in the user's cache)");
+  app.add_option("--timeout", request.timeout, "seconds that a phase may take; 0: no limit")
+      ->capture_default_str();
+  app.add_flag("--json", options->json, "print the tables as JSON");
+  return [options] { return Run(*options); };
+}
+
+}  // namespace tnb

@@ -1,0 +1,37 @@
+#include "harness/command.h"
+
+namespace tnb {
+
+const std::vector<CommandEntry>& Commands() {
+  static const std::vector<CommandEntry> commands = {
+      {"run", "compress models, measure accuracy, memory, speed and training",
+       "  tnbench run --method mpo+int8\n"
+       "  tnbench run --method fp32,int8,svd:keep=0.6 --tasks hellaswag,boolq --data-dir DIR --limit 100\n"
+       "  tnbench run --method int4:group=64 --model ./my-model --phases compress,speed\n"
+       "  tnbench run --method mpo+int8 --model llama2-7b --weights random --phases compress,speed --no-base",
+       false, DeclareRun},
+      {"report", "tables of what was measured",
+       "  tnbench report --db results.db\n"
+       "  tnbench report --model smollm2-135m --format csv > table.csv",
+       false, DeclareReport},
+      {"list", "what is there: methods, models, tasks, datasets",
+       "  tnbench list methods\n"
+       "  tnbench list tasks --check my-task.json\n"
+       "  tnbench list datasets --data-dir DIR",
+       false, DeclareList},
+      {"show", "one run in full, or one prompt of a task",
+       "  tnbench show 3\n"
+       "  tnbench show 3 --json\n"
+       "  tnbench show --task sample-trivia --doc 0",
+       false, DeclareShow},
+      {"export", "the items of a run as JSON lines",
+       "  tnbench export 3 --items > items.jsonl\n"
+       "  tnbench export 3 --items --tasks boolq",
+       false, DeclareExport},
+      {"worker", "one phase in this process, as the driver starts it (spec on standard input)",
+       "  tnbench worker speed < spec.json", true, DeclareWorker},
+  };
+  return commands;
+}
+
+}  // namespace tnb

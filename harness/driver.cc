@@ -1,0 +1,247 @@
+#include "harness/driver.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <iostream>
+#include <map>
+
+#include "base/error.h"
+#include "harness/facts.h"
+#include "harness/phase.h"
+#include "harness/plan.h"
+#include "harness/recorder.h"
+#include "harness/worker_process.h"
+
+namespace tnb {
+namespace {
+
+void Say(const std::string& line) { std::cerr << line << std::endl; }
+
+bool IsAlive(int64_t process) { return ::kill(static_cast<pid_t>(process), 0) == 0 || errno == EPERM; }
+
+bool Finished(PhaseStatus status) {
+  return status == PhaseStatus::kOk || status == PhaseStatus::kNotMeasured;
+}
+
+// Size only: the workers check the hash.
+bool IsThere(const ArtefactRow& artefact) {
+  std::error_code failure;
+  const auto bytes = std::filesystem::file_size(artefact.path, failure);
+  return !failure && static_cast<int64_t>(bytes) == artefact.bytes;
+}
+
+// One cell on its way through the phases.
+class CellRunner {
+ public:
+  CellRunner(const Plan& plan, const PlannedCell& cell, Store& store, InterruptGuard& guard)
+      : plan_(plan), cell_(cell), store_(store), guard_(guard) {
+    const Subject& subject = *cell.subject;
+    machine_hash_ = HashOf(ThisMachine().facts);
+    const int64_t model = store.PutModel({.hash = subject.hash,
+                                          .name = subject.name,
+                                          .path = subject.path,
+                                          .parameters = subject.config.ParameterCount(),
+                                          .file_bytes = subject.file_bytes,
+                                          .config = ToJson(subject.config)});
+    cell_id_ = store.PutCell({.model_id = model,
+                              .method_id = store.PutMethod(cell.method),
+                              .settings = CellSettings(plan.request)});
+    machine_id_ = store.PutMachine(ThisMachine());
+  }
+
+  // The id of the run that holds the cell's numbers.
+  int64_t Run() {
+    if (!plan_.request.force) {
+      if (const auto earlier = EarlierRun()) {
+        Say(cell_.subject->name + " " + cell_.label + ": already measured (run " + std::to_string(*earlier) +
+            "), --force repeats");
+        return *earlier;
+      }
+    }
+    run_id_ = store_.BeginRun({.cell_id = cell_id_,
+                               .machine_id = machine_id_,
+                               .build_id = store_.PutBuild(ThisBuild()),
+                               .process = ::getpid(),
+                               .command = plan_.request.command});
+    try {
+      for (const PhaseEntry& phase : Phases()) RunPhase(phase);
+    } catch (...) {
+      CloseAfterError();
+      throw;
+    }
+    store_.FinishRun(run_id_, Status(), message_);
+    return run_id_;
+  }
+  bool failed() const { return failed_ || crashed_; }
+  bool interrupted() const { return interrupted_; }
+
+ private:
+  bool Asked(const std::string& phase) const {
+    const auto& asked = plan_.request.phases;
+    return std::count(asked.begin(), asked.end(), phase) != 0;
+  }
+
+  // A run of this cell, on this machine, in which everything that is asked for is finished.
+  std::optional<int64_t> EarlierRun() const {
+    const auto runs = store_.Runs({.model = cell_.subject->name, .method = cell_.method});
+    for (auto run = runs.rbegin(); run != runs.rend(); ++run) {
+      if (run->cell.id == cell_id_ && run->machine.id == machine_id_ && HasEverything(run->run.id)) {
+        return run->run.id;
+      }
+    }
+    return std::nullopt;
+  }
+
+  bool HasEverything(int64_t run_id) const {
+    std::map<std::string, PhaseRow> done;
+    for (const PhaseRow& phase : store_.Phases(run_id)) {
+      if (Finished(phase.status)) done[phase.name] = phase;
+    }
+    if (done.count("compress") == 0) return false;
+    const auto artefact = store_.Artefact(done["compress"].data_id);
+    if (!artefact) return false;
+    for (const PhaseEntry& phase : Phases()) {
+      if (!Asked(phase.name)) continue;
+      const auto found = done.find(phase.name);
+      if (found == done.end()) return false;
+      if (found->second.settings != PhaseSettings(plan_, cell_, phase.name, artefact->sha256)) return false;
+    }
+    return true;
+  }
+
+  std::optional<PhaseRow> FindFinished(const std::string& phase, const Json& settings) const {
+    if (plan_.request.force) return std::nullopt;
+    return store_.FindFinishedPhase({.model_hash = cell_.subject->hash,
+                                     .method = cell_.method,
+                                     .phase = phase,
+                                     .settings = settings,
+                                     .machine_hash = FindPhase(phase).timed ? machine_hash_ : ""});
+  }
+
+  void RunPhase(const PhaseEntry& phase) {
+    const std::string name = phase.name;
+    const PhaseRow row = {
+        .run_id = run_id_, .name = name, .settings = PhaseSettings(plan_, cell_, name, artefact_.sha256)};
+    const bool compress = name == "compress";
+    if (guard_.Interrupted()) interrupted_ = crashed_ = true;
+    if (interrupted_) {
+      Skip(row, PhaseStatus::kSkipped, "interrupted before it began");
+    } else if (!compress && artefact_.sha256.empty()) {
+      Skip(row, PhaseStatus::kSkipped, "there is no artefact: compress did not finish");
+    } else if (!compress && !Asked(name)) {  // compress is needed by all others
+      Skip(row, PhaseStatus::kSkipped, "not asked for (--phases)");
+      partial_ = true;
+    } else if (const auto reason = WhyNotMeasured(cell_, name)) {
+      Skip(row, PhaseStatus::kNotMeasured, *reason);
+    } else if (const auto finished = FindFinished(name, row.settings); finished && CanReuse(*finished)) {
+      store_.AdoptPhase(run_id_, finished->id);
+      Say(Label(name) + ": already measured (run " + std::to_string(finished->run_id) + "), --force repeats");
+      if (compress) artefact_ = *store_.Artefact(finished->data_id);
+    } else {
+      Measure(row);
+    }
+  }
+
+  // A finished compress phase without its file is of use only to a run that asks for nothing else.
+  bool CanReuse(const PhaseRow& finished) const {
+    if (finished.name != "compress") return true;
+    const auto artefact = store_.Artefact(finished.data_id);
+    return artefact && (IsThere(*artefact) || plan_.request.phases == std::vector<std::string>{"compress"});
+  }
+
+  void Measure(const PhaseRow& row) {
+    const int64_t phase_id = store_.BeginPhase(row);
+    ArtefactRow artefact = artefact_;
+    if (row.name == "compress") artefact.path = ArtefactPath(plan_, cell_).string();
+    Recorder recorder(store_, run_id_, phase_id, Label(row.name));
+    const WorkerOutcome outcome =
+        RunWorkerProcess(row.name, WorkerSpec(plan_, cell_, row.settings, artefact), plan_.request.timeout,
+                         guard_, [&](const Json& message) { recorder.Take(message); });
+    recorder.Finish();
+    store_.Transaction([&] {
+      if (!Finished(outcome.status) && !outcome.log.empty()) {
+        store_.AddLog({.run_id = run_id_, .phase_id = phase_id, .level = "error", .text = outcome.log});
+      }
+      store_.FinishPhase(phase_id, {.status = outcome.status,
+                                    .reason = outcome.reason,
+                                    .seconds = outcome.seconds,
+                                    .peak_bytes = outcome.peak_bytes,
+                                    .exit_code = outcome.exit_code});
+    });
+    interrupted_ = interrupted_ || outcome.interrupted;
+    Judge(row.name, outcome);
+    if (row.name == "compress" && outcome.status == PhaseStatus::kOk) {
+      const auto written = store_.Artefact(phase_id);
+      if (!written) throw Error(ErrorKind::kInternal, "compress finished without an artefact");
+      artefact_ = *written;
+    }
+  }
+
+  void Judge(const std::string& phase, const WorkerOutcome& outcome) {
+    if (outcome.status == PhaseStatus::kOk) return;
+    Say(Label(phase) + ": " + ToString(outcome.status) + ": " + outcome.reason);
+    if (outcome.status == PhaseStatus::kNotMeasured) return;
+    (outcome.status == PhaseStatus::kCrashed ? crashed_ : failed_) = true;
+    if (message_.empty()) message_ = phase + ": " + outcome.reason;
+  }
+
+  void Skip(const PhaseRow& row, PhaseStatus status, const std::string& reason) {
+    store_.SkipPhase(row, status, reason);
+    if (status == PhaseStatus::kNotMeasured) Say(Label(row.name) + ": not measured: " + reason);
+  }
+
+  RunStatus Status() {
+    if (interrupted_ && message_.empty()) message_ = "interrupted";
+    if (crashed_) return RunStatus::kCrashed;
+    if (failed_) return RunStatus::kFailed;
+    if (partial_ && message_.empty()) message_ = "some phases were not asked for";
+    return partial_ ? RunStatus::kPartial : RunStatus::kOk;
+  }
+
+  // The store may be what failed; what it refuses now is closed by the next driver (CloseAbandonedRuns).
+  void CloseAfterError() {
+    try {
+      for (const PhaseRow& phase : store_.Phases(run_id_)) {
+        if (phase.status != PhaseStatus::kRunning) continue;
+        store_.FinishPhase(phase.id, {.status = PhaseStatus::kFailed, .reason = "the driver failed"});
+      }
+      store_.FinishRun(run_id_, RunStatus::kFailed, "the driver failed");
+    } catch (const Error&) {
+    }
+  }
+
+  std::string Label(const std::string& phase) const {
+    return cell_.subject->name + " " + cell_.label + " " + phase;
+  }
+
+  const Plan& plan_;
+  const PlannedCell& cell_;
+  Store& store_;
+  InterruptGuard& guard_;
+  std::string machine_hash_;
+  int64_t cell_id_ = 0, machine_id_ = 0, run_id_ = 0;
+  ArtefactRow artefact_;
+  bool failed_ = false, crashed_ = false, partial_ = false, interrupted_ = false;
+  std::string message_;
+};
+
+}  // namespace
+
+DriverResult RunPlan(const Plan& plan, Store& store) {
+  InterruptGuard guard;
+  store.CloseAbandonedRuns(store.PutMachine(ThisMachine()), IsAlive);
+  DriverResult result;
+  for (const PlannedCell& cell : plan.cells) {
+    if (guard.Interrupted()) result.interrupted = true;
+    if (result.interrupted) break;
+    CellRunner runner(plan, cell, store, guard);
+    result.runs.push_back(runner.Run());
+    result.failed = result.failed || runner.failed();
+    result.interrupted = result.interrupted || runner.interrupted();
+  }
+  return result;
+}
+
+}  // namespace tnb

@@ -1,0 +1,188 @@
+// Compress: every linear is read, changed by the method's stages, measured and written before the next one is
+// read, so the peak memory is that of the largest linear, not of the model.
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "harness/memory.h"
+#include "harness/phase.h"
+#include "methods/recipe.h"
+#include "models/checkpoint.h"
+#include "models/engine/artefact.h"
+#include "models/engine/model.h"
+
+namespace tnb {
+namespace {
+
+// Where the weights come from: a checkpoint, or a normal distribution.
+class WeightSupply {
+ public:
+  explicit WeightSupply(const Json& spec) {
+    const Json model = Require<Json>(spec, "model", "spec");
+    config_ = ConfigFromJson(Require<Json>(model, "config", "spec"), "spec");
+    source_.name = Require<std::string>(model, "name", "spec");
+    source_.path = Require<std::string>(model, "path", "spec");
+    source_.hash = Require<std::string>(model, "hash", "spec");
+    source_.random_weights = Require<bool>(model, "random", "spec");
+    if (source_.random_weights) {
+      seed_ = Require<uint64_t>(spec.at("settings"), "seed", "spec");
+      return;
+    }
+    checkpoint_ = OpenCheckpoint(source_.path);
+    source_.tokenizer = checkpoint_->tokenizer();
+    if (checkpoint_->config() != config_) {
+      throw Error(ErrorKind::kData,
+                  {"the checkpoint changed while it was being measured", "", "", source_.path, ""});
+    }
+  }
+
+  const ModelConfig& config() const { return config_; }
+  const ModelSource& source() const { return source_; }
+
+  at::Tensor Norm(const std::string& name, int64_t size) const {
+    if (!checkpoint_) return at::ones({size}, at::kFloat);
+    at::Tensor values = at::empty({size}, at::kFloat);
+    checkpoint_->Read(name, 0, size, values.mutable_data_ptr<float>());
+    return values;
+  }
+
+  // Random weights depend on the seed and the linear's place only; their deviation, 1/sqrt(columns), keeps
+  // activations in range.
+  std::unique_ptr<Linear> Read(const LinearSlot& slot, int64_t rows, int64_t cols) {
+    if (checkpoint_) return ReadLinear(*checkpoint_, slot, rows, cols);
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(seed_ * 1000003 + count_++);
+    at::Tensor values = at::empty({rows, cols}, at::kFloat);
+    values.normal_(0, 1 / std::sqrt(static_cast<double>(cols)), generator);
+    return MakeDenseLinear(MakeDenseWeight(values));
+  }
+
+ private:
+  ModelConfig config_;
+  ModelSource source_;
+  std::unique_ptr<Checkpoint> checkpoint_;
+  uint64_t seed_ = 0, count_ = 0;
+};
+
+struct StageTotal {
+  double seconds = 0;
+  int64_t linears = 0;
+};
+
+Json LayerJson(const LayerOutcome& outcome) {
+  Json detail = outcome.report.detail;
+  detail["seconds"] = outcome.seconds;
+  Json json = {{"stage_position", outcome.stage},
+               {"name", outcome.name},
+               {"format", outcome.format},
+               {"rows", outcome.rows},
+               {"cols", outcome.cols},
+               {"parameters", outcome.size.parameters},
+               {"codes_bits", outcome.size.code_bits},
+               {"stored_bytes", outcome.size.bytes},
+               {"relative_error", NumberToJson(outcome.relative_error)},
+               {"detail", detail}};
+  if (outcome.report.discarded_weight)
+    json["discarded_weight"] = NumberToJson(*outcome.report.discarded_weight);
+  return json;
+}
+
+// A linear that no stage matches has a row as well, so that the rows of the last position of each name sum up
+// to the model (but for the norms).
+Json UntouchedJson(const Recipe& recipe, const LinearSlot& slot, int64_t rows, int64_t cols) {
+  const WeightSize size = slot.linear->size();
+  return {{"stage_position", recipe.stages.empty() ? 0 : recipe.stages.size() - 1},
+          {"name", slot.name},
+          {"format", slot.linear->Describe()},
+          {"rows", rows},
+          {"cols", cols},
+          {"parameters", size.parameters},
+          {"codes_bits", size.code_bits},
+          {"stored_bytes", size.bytes},
+          {"relative_error", 0.0},
+          {"detail", {{"untouched", true}}}};
+}
+
+void EmitTotals(Emitter& emit, const ModelConfig& config, const WeightSize& total, int64_t file_bytes,
+                double seconds) {
+  const auto count = [&](const char* name, int64_t value, const char* unit) {
+    emit.Metric(name, static_cast<double>(value), unit);
+  };
+  const int64_t dense = config.ParameterCount();
+  count("parameters", total.parameters, "parameters");
+  count("codes_bits", total.code_bits, "bits");
+  count("stored_bytes", total.bytes, "bytes");
+  count("dense_parameters", dense, "parameters");
+  count("fp32_bytes", 4 * dense, "bytes");
+  count("fp16_bytes", 2 * dense, "bytes");
+  count("artefact_bytes", file_bytes, "bytes");
+  emit.Metric("seconds", seconds, "s");
+  if (const auto peak = PeakResidentBytes()) count("peak_resident", *peak, "bytes");
+}
+
+}  // namespace
+
+void RunCompress(const Json& spec, Emitter& emit) {
+  const auto start = std::chrono::steady_clock::now();
+  WeightSupply supply(spec);
+  const Recipe recipe = ParseRecipe(Require<std::string>(spec, "method", "spec"));
+  const std::filesystem::path path = Require<std::string>(spec.at("artefact"), "path", "spec");
+  std::error_code failure;
+  std::filesystem::create_directories(path.parent_path(), failure);
+  if (failure) {
+    throw Error(ErrorKind::kIo, {"cannot create the folder of artefacts: " + failure.message(), "", "",
+                                 path.parent_path().string(), "give another one with --artefacts"});
+  }
+  ArtefactWriter writer(path, supply.config(), supply.source(), recipe.text);
+  WeightSize total;
+  std::map<size_t, StageTotal> stages;
+  const int64_t linears = 7 * supply.config().block_count + (supply.config().tied_head ? 1 : 2);
+  int64_t done = 0;
+  const auto norm = [&](const std::string& name, int64_t size) {
+    const at::Tensor values = supply.Norm(name, size);
+    writer.AddNorm(name, values);
+    total += {.parameters = size, .code_bits = 0, .bytes = 4 * size};
+    return values;
+  };
+  // Returns no linear: what has been written is not needed any more.
+  const auto fill = [&](const LinearSlot& place, int64_t rows, int64_t cols) {
+    LinearSlot slot;
+    slot.name = place.name;
+    slot.kind = place.kind;
+    slot.block = place.block;
+    slot.linear = supply.Read(place, rows, cols);
+    Json layers = Json::array();
+    for (const LayerOutcome& outcome : ApplyRecipe(recipe, slot)) {
+      layers.push_back(LayerJson(outcome));
+      stages[outcome.stage].seconds += outcome.seconds;
+      ++stages[outcome.stage].linears;
+    }
+    if (layers.empty()) layers.push_back(UntouchedJson(recipe, slot, rows, cols));
+    writer.AddLinear(slot.name, *slot.linear);
+    total += slot.linear->size();
+    emit.Emit({{"type", "layers"}, {"rows", layers}});
+    emit.Progress("", ++done, linears, "linears");
+    return std::unique_ptr<Linear>();
+  };
+  BuildModel(supply.config(), norm, fill);
+  writer.Finish();
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  for (size_t i = 0; i < recipe.stages.size(); ++i) {
+    emit.Emit({{"type", "stage"},
+               {"position", i},
+               {"text", recipe.stages[i].text},
+               {"seconds", stages[i].seconds},
+               {"detail", {{"linears", stages[i].linears}}}});
+  }
+  const auto bytes = static_cast<int64_t>(std::filesystem::file_size(path));
+  EmitTotals(emit, supply.config(), total, bytes, elapsed.count());
+  emit.Emit({{"type", "artefact"}, {"path", path.string()}, {"sha256", Sha256File(path)}, {"bytes", bytes}});
+}
+
+}  // namespace tnb

@@ -1,0 +1,99 @@
+// Quality: the tasks one after the other; every document becomes an item row as soon as it is finished.
+#include "base/error.h"
+#include "base/hash.h"
+#include "harness/load.h"
+#include "harness/phase.h"
+#include "models/engine/decoder.h"
+#include "models/engine/scorer.h"
+#include "tasks/run.h"
+#include "tasks/task.h"
+
+namespace tnb {
+namespace {
+
+const char kWhere[] = "the worker's spec";
+
+std::optional<int64_t> MaybeInteger(const Json& spec, const char* key) {
+  if (!spec.contains(key) || spec.at(key).is_null()) return std::nullopt;
+  return Require<int64_t>(spec, key, kWhere);
+}
+
+Json NumberOrNull(const std::optional<double>& value) { return value ? NumberToJson(*value) : Json(nullptr); }
+
+void EmitMetrics(const Task& task, const Json& protocol, const std::vector<Scores>& scores, Emitter& emit) {
+  const TaskSpec& spec = task.spec();
+  const Dataset& dataset = task.dataset();
+  const std::string shots = std::to_string(task.num_fewshot()) + "-shot";
+  for (const TaskMetric& metric : Aggregate(spec, scores)) {
+    emit.Emit({{"type", "metric"},
+               {"name", metric.name},
+               {"task", spec.name},
+               {"filter", metric.filter},
+               {"value", NumberToJson(metric.value)},
+               {"unit", metric.unit},
+               {"n", metric.n},
+               {"se", NumberOrNull(metric.se)},
+               {"main", metric.main},
+               {"protocol", {{"name", spec.name + " " + shots}, {"content", protocol}}},
+               {"dataset",
+                {{"hash", dataset.sha256},
+                 {"name", spec.name},
+                 {"split", spec.split},
+                 {"source", dataset.path},
+                 {"items", dataset.documents.size()}}}});
+  }
+}
+
+void RunOneTask(const Task& task, const Json& expected, int64_t context_length, LanguageModel& model,
+                Emitter& emit) {
+  const std::string& name = task.spec().name;
+  const Json protocol = task.ProtocolJson(model.tokenizer(), context_length);
+  if (expected.at("protocol") != Sha256Hex(protocol.dump()) ||
+      expected.at("dataset") != task.dataset().sha256) {
+    throw Error(ErrorKind::kData,
+                {"the task or its data changed while it was being measured", "", "", name, ""});
+  }
+  std::vector<Scores> scores(task.size());
+  int64_t finished = 0, truncated = 0;
+  const auto total = static_cast<int64_t>(task.size());
+  emit.Progress(name, 0, total, "items");
+  RunTask(task, model,
+          [&](const ItemResult& result) {
+            Json message = ToJson(name, result);
+            message["type"] = "item";
+            emit.Emit(message);
+            scores.at(result.doc) = result.scores;
+            truncated += result.truncated_tokens > 0 ? 1 : 0;
+            emit.Progress(name, ++finished, total, "items");
+          },
+          {.context_length = context_length});
+  if (truncated > 0) {
+    emit.Log("warning", name + ": " + std::to_string(truncated) + " of " + std::to_string(total) +
+                            " contexts were too long and lost their beginning");
+  }
+  EmitMetrics(task, protocol, scores, emit);
+}
+
+}  // namespace
+
+void RunQuality(const Json& spec, Emitter& emit) {
+  CheckArtefact(spec);
+  const Model model = LoadArtefactOf(spec);
+  if (model.source.random_weights) throw NotMeasured("random weights have no accuracy");
+  const std::shared_ptr<const Tokenizer> tokenizer = LoadTokenizer(model.source.tokenizer);
+  const Json settings = Require<Json>(spec, "settings", kWhere);
+  const auto context_length = Require<int64_t>(settings, "context_length", kWhere);
+  const Decoder decoder(model, DeviceOf(spec));
+  const auto scorer = MakeDecoderModel(decoder, tokenizer, {.context_length = context_length});
+  const TaskOptions options = {.data_dir = Require<std::string>(spec, "data_dir", kWhere),
+                               .limit = MaybeInteger(spec, "limit"),
+                               .num_fewshot = MaybeInteger(spec, "num_fewshot"),
+                               .fewshot_seed = MaybeInteger(spec, "fewshot_seed")};
+  const auto names = Require<std::vector<std::string>>(spec, "tasks", kWhere);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Task task(LoadTaskSpec(names[i]), options);
+    RunOneTask(task, settings.at("tasks").at(i), context_length, *scorer, emit);
+  }
+}
+
+}  // namespace tnb

@@ -1,0 +1,105 @@
+#include "harness/plan.h"
+
+#include "base/hash.h"
+#include "harness/facts.h"
+
+namespace tnb {
+namespace {
+
+constexpr int64_t kDefaultSeed = 1234;
+
+template <typename T>
+Json OrNull(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json QualitySettings(const Plan& plan, const PlannedCell& cell) {
+  const int64_t context = ScoringContext(cell.subject->config);
+  Json tasks = Json::array();
+  if (cell.subject->tokenizer != nullptr) {
+    for (const auto& task : plan.tasks) {
+      const Json protocol = task->ProtocolJson(*cell.subject->tokenizer, context);
+      tasks.push_back({{"task", task->spec().name},
+                       {"protocol", Sha256Hex(protocol.dump())},
+                       {"dataset", task->dataset().sha256},
+                       {"items", task->size()}});
+    }
+  }
+  return {{"tasks", tasks}, {"context_length", context}};
+}
+
+}  // namespace
+
+Json CellSettings(const RunRequest& request) {
+  return {{"tasks", request.tasks},
+          {"limit", OrNull(request.limit)},
+          {"num_fewshot", OrNull(request.num_fewshot)},
+          {"seed", OrNull(request.seed)},
+          {"device", request.device},
+          {"threads", request.threads},
+          {"repetitions", request.repetitions},
+          {"weights", request.random_weights ? "random" : "checkpoint"}};
+}
+
+Json PhaseSettings(const Plan& plan, const PlannedCell& cell, const std::string& phase,
+                   const std::string& artefact) {
+  const RunRequest& request = plan.request;
+  Json settings = {{"version", Version()}, {"threads", request.threads}};
+  if (phase == "compress") {
+    if (cell.subject->random) settings["seed"] = request.seed.value_or(0);
+    return settings;
+  }
+  settings["artefact"] = artefact;
+  settings["device"] = request.device;
+  if (phase == "quality") {
+    settings.update(QualitySettings(plan, cell));
+    settings.erase("threads");  // changes no answer
+  } else if (phase == "speed") {
+    settings.update({{"prefill", {128, 512}},
+                     {"decode", 64},
+                     {"decode_prompt", 16},
+                     {"repetitions", request.repetitions},
+                     {"seed", request.seed.value_or(kDefaultSeed)}});
+  } else if (phase == "training") {
+    settings.update(
+        {{"batch", 2}, {"length", 128}, {"steps", 4}, {"seed", request.seed.value_or(kDefaultSeed)}});
+  }
+  return settings;
+}
+
+Json WorkerSpec(const Plan& plan, const PlannedCell& cell, const Json& settings,
+                const ArtefactRow& artefact) {
+  const Subject& subject = *cell.subject;
+  Json spec = {{"model",
+                {{"name", subject.name},
+                 {"path", subject.path},
+                 {"hash", subject.hash},
+                 {"config", ToJson(subject.config)},
+                 {"random", subject.random}}},
+               {"method", cell.method},
+               {"artefact", {{"path", artefact.path}, {"sha256", artefact.sha256}}},
+               {"threads", plan.request.threads},
+               {"settings", settings}};
+  if (settings.contains("tasks")) {
+    spec["data_dir"] = plan.request.data_dir.string();
+    spec["tasks"] = plan.request.tasks;
+    spec["limit"] = OrNull(plan.request.limit);
+    spec["num_fewshot"] = OrNull(plan.request.num_fewshot);
+    spec["fewshot_seed"] = OrNull(plan.request.seed);
+  }
+  return spec;
+}
+
+std::optional<std::string> WhyNotMeasured(const PlannedCell& cell, const std::string& phase) {
+  if (phase != "quality") return std::nullopt;
+  if (cell.subject->random) return "random weights have no accuracy";
+  if (cell.subject->tokenizer == nullptr) return "the model comes without a tokenizer";
+  return std::nullopt;
+}
+
+std::filesystem::path ArtefactPath(const Plan& plan, const PlannedCell& cell) {
+  return plan.request.artefacts /
+         (cell.subject->hash.substr(0, 16) + "-" + Sha256Hex(cell.method).substr(0, 16) + ".safetensors");
+}
+
+}  // namespace tnb
