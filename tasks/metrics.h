@@ -50,8 +50,7 @@ struct TaskMetric {
 // lacks a score, or when there are no items.
 std::vector<TaskMetric> Aggregate(const TaskSpec& spec, const std::vector<Scores>& items);
 
-// Scores of one item from what the model said. All numbers must be finite; Error{kData} otherwise.
-// Index of the first largest value.
+// Index of the first largest value, as numpy.argmax.
 size_t FirstArgmax(const std::vector<double>& values);
 // acc, acc_norm (per code point of the choice, without delimiter), acc_bytes (per UTF-8 byte).
 Scores ScoreChoices(const std::vector<double>& log_likelihoods, const std::vector<std::string>& choices,

@@ -19,6 +19,18 @@ const pcre2_code* Code(const std::shared_ptr<void>& code) {
 }
 PCRE2_SPTR Bytes(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data()); }
 
+// Groups 0..n of the match in `data`; groups that took no part are "".
+std::vector<std::string> Groups(std::string_view text, pcre2_match_data* data, int count, size_t groups) {
+  const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(data);
+  std::vector<std::string> texts(groups + 1);
+  for (int g = 0; g < count; ++g) {
+    if (bounds[2 * g] == PCRE2_UNSET) continue;
+    texts[static_cast<size_t>(g)] =
+        std::string(text.substr(bounds[2 * g], bounds[2 * g + 1] - bounds[2 * g]));
+  }
+  return texts;
+}
+
 }  // namespace
 
 Regex::Regex(const std::string& pattern, const std::string& where) : pattern_(pattern) {
@@ -58,15 +70,8 @@ std::vector<std::vector<std::string>> Regex::FindAll(std::string_view text) cons
       throw Error(ErrorKind::kData,
                   {"a regular expression could not be matched", "", Message(count), pattern_, ""});
     }
+    matches.push_back(Groups(text, data.get(), count, group_count_));
     const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(data.get());
-    std::vector<std::string> groups(group_count_ + 1);
-    for (int g = 0; g < count; ++g) {
-      if (bounds[2 * g] != PCRE2_UNSET) {
-        groups[static_cast<size_t>(g)] =
-            std::string(text.substr(bounds[2 * g], bounds[2 * g + 1] - bounds[2 * g]));
-      }
-    }
-    matches.push_back(std::move(groups));
     at = bounds[1];
     // An empty match must not be found twice; a non-empty one may start at its end.
     options = bounds[0] == bounds[1] ? PCRE2_NOTEMPTY_ATSTART | PCRE2_ANCHORED : 0;
@@ -83,15 +88,7 @@ std::optional<std::vector<std::string>> Regex::Search(std::string_view text) con
     throw Error(ErrorKind::kData,
                 {"a regular expression could not be matched", "", Message(count), pattern_, ""});
   }
-  const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(data.get());
-  std::vector<std::string> groups(group_count_ + 1);
-  for (int g = 0; g < count; ++g) {
-    if (bounds[2 * g] != PCRE2_UNSET) {
-      groups[static_cast<size_t>(g)] =
-          std::string(text.substr(bounds[2 * g], bounds[2 * g + 1] - bounds[2 * g]));
-    }
-  }
-  return groups;
+  return Groups(text, data.get(), count, group_count_);
 }
 
 std::string Regex::Replace(std::string_view text, std::string_view replacement) const {
