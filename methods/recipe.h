@@ -46,6 +46,9 @@ Recipe ParseRecipe(const std::string& text);
 // Splits "a,b:x=1,y=2,c" into methods: a comma followed by NAME= continues the stage before it.
 std::vector<std::string> SplitMethodList(const std::string& text);
 
+// The parts of `text` between separators that are not inside parentheses; at least one.
+std::vector<std::string> SplitOutsideParentheses(const std::string& text, char separator);
+
 // What one stage did to one linear.
 struct LayerOutcome {
   size_t stage = 0;  // index into Recipe::stages

@@ -1,0 +1,83 @@
+#include "methods/factorize/truncation.h"
+
+#include <ATen/ATen.h>
+
+#include <Eigen/SVD>
+#include <cmath>
+
+namespace tnb {
+namespace {
+
+using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> Jacobi(const at::Tensor& matrix) {
+  const at::Tensor input = matrix.contiguous();
+  const Eigen::Map<const RowMajor> map(input.const_data_ptr<float>(), input.size(0), input.size(1));
+  const Eigen::JacobiSVD<RowMajor, Eigen::HouseholderQRPreconditioner> svd(map, Eigen::ComputeThinU | Eigen::ComputeThinV);
+  const auto copy = [](const RowMajor& m) {
+    at::Tensor t = at::empty({m.rows(), m.cols()}, at::kFloat);
+    Eigen::Map<RowMajor>(t.mutable_data_ptr<float>(), m.rows(), m.cols()) = m;
+    return t;
+  };
+  at::Tensor values = at::empty({svd.singularValues().size()}, at::kFloat);
+  Eigen::Map<Eigen::VectorXf>(values.mutable_data_ptr<float>(), values.size(0)) = svd.singularValues();
+  return {copy(svd.matrixU()), values, copy(RowMajor(svd.matrixV().transpose()))};
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> Decompose(const at::Tensor& matrix) {
+  try {
+    auto [left, values, right] = at::linalg_svd(matrix, /*full_matrices=*/false);
+    if (at::isfinite(values).all().item<bool>() && at::isfinite(left).all().item<bool>() &&
+        at::isfinite(right).all().item<bool>()) {
+      return {left, values, right};
+    }
+  } catch (const c10::Error&) {
+    // LAPACK did not converge.
+  }
+  return Jacobi(matrix);
+}
+
+}  // namespace
+
+TruncatedSvd Truncate(const at::Tensor& matrix, int64_t rank, double discarded_norm) {
+  if (!at::isfinite(matrix).all().item<bool>()) {
+    throw Error(ErrorKind::kData, {"a matrix to be factorized holds NaN or infinity", "", "", "", "check the checkpoint"});
+  }
+  const auto [left, values, right] = Decompose(matrix);
+  const at::Tensor squares = values.to(at::kDouble).square();
+  const int64_t full = values.size(0);
+  if (rank == 0) {
+    double tail = 0;
+    rank = full;
+    while (rank > 1) {
+      tail += squares[rank - 1].item<double>();
+      if (std::sqrt(tail) > discarded_norm) break;
+      --rank;
+    }
+  }
+  rank = std::min(rank, full);
+  TruncatedSvd result;
+  result.left = left.narrow(1, 0, rank);
+  result.values = values.narrow(0, 0, rank);
+  result.right = right.narrow(0, 0, rank);
+  result.discarded_squares = squares.narrow(0, rank, full - rank).sum().item<double>();
+  return result;
+}
+
+Amount AmountFrom(const StageValues& values, const std::string& rank_name) {
+  Amount amount;
+  if (values.Has(rank_name)) amount.rank = values.Integer(rank_name);
+  if (values.Has("keep")) amount.keep = values.Real("keep");
+  if (values.Has("error")) amount.error = values.Real("error");
+  return amount;
+}
+
+std::vector<ParameterDescription> AmountParameters(const std::string& rank_name) {
+  using Type = ParameterDescription::Type;
+  return {{"keep", Type::kReal, "0.6", "fraction of each matrix's parameters that remain", 1e-4, 1, {}},
+          {rank_name, Type::kInteger, "", "instead of keep: the same " + std::string(rank_name == "chi" ? "bond dimension" : "rank") + " for every matrix",
+           1, 1e6, {}},
+          {"error", Type::kReal, "", "instead of keep: relative Frobenius error allowed for every matrix", 1e-7, 1, {}}};
+}
+
+}  // namespace tnb

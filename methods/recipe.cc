@@ -1,0 +1,178 @@
+#include "methods/recipe.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "methods/presets_json.h"
+#include "models/formats/nearest.h"
+
+namespace tnb {
+namespace {
+
+bool IsName(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (std::isalnum(static_cast<unsigned char>(c)) != 0) || c == '-' || c == '_' || c == '.';
+  });
+}
+
+[[noreturn]] void BadValue(const ParameterDescription& parameter, const std::string& stage, const std::string& value) {
+  std::string expected;
+  if (parameter.type == ParameterDescription::Type::kChoice) {
+    for (const std::string& choice : parameter.choices) expected += (expected.empty() ? "" : ", ") + choice;
+  } else {
+    const auto number = [](double x) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%g", x);
+      return std::string(text);
+    };
+    expected = (parameter.type == ParameterDescription::Type::kInteger ? "a whole number from " : "a number from ") +
+               number(parameter.least) + " to " + number(parameter.most);
+  }
+  throw Error(ErrorKind::kUsage, {"parameter '" + parameter.name + "' of " + stage + " is out of range", expected, value, "",
+                                  parameter.help});
+}
+
+// Checks a value and gives its canonical text (numbers without superfluous digits).
+std::string Canonical(const ParameterDescription& parameter, const std::string& stage, const std::string& value) {
+  using Type = ParameterDescription::Type;
+  if (parameter.type == Type::kText) {
+    if (value.empty()) BadValue(parameter, stage, value);
+    return value;
+  }
+  if (parameter.type == Type::kChoice) {
+    if (std::find(parameter.choices.begin(), parameter.choices.end(), value) == parameter.choices.end()) {
+      BadValue(parameter, stage, value);
+    }
+    return value;
+  }
+  double number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || !std::isfinite(number) || number < parameter.least ||
+      number > parameter.most || (parameter.type == Type::kInteger && number != std::floor(number))) {
+    BadValue(parameter, stage, value);
+  }
+  char text[64];
+  const auto written = std::to_chars(text, text + sizeof text, number);
+  return std::string(text, written.ptr);
+}
+
+RecipeStage ParseStage(const std::string& text) {
+  const std::vector<std::string> at = SplitOutsideParentheses(text, '@');
+  if (at.size() > 2) throw Error(ErrorKind::kUsage, {"a stage has one selector", "NAME[:key=value,...][@selector]", text, "", ""});
+  const size_t colon = at[0].find(':');
+  const std::string name = at[0].substr(0, colon);
+  if (!IsName(name)) {
+    throw Error(ErrorKind::kUsage, {"not a method", "NAME[:key=value,...][@selector], joined by '+'", "'" + text + "'", "",
+                                    "for example mpo:keep=0.6+int8"});
+  }
+  RecipeStage stage;
+  stage.entry = &FindStage(name);
+  const StageDescription& description = stage.entry->description;
+  std::vector<std::pair<std::string, std::string>> given;
+  if (colon != std::string::npos) {
+    for (const std::string& part : SplitOutsideParentheses(at[0].substr(colon + 1), ',')) {
+      const size_t equals = part.find('=');
+      const std::string key = part.substr(0, equals);
+      const auto parameter = std::find_if(description.parameters.begin(), description.parameters.end(),
+                                          [&](const ParameterDescription& p) { return p.name == key; });
+      if (equals == std::string::npos || parameter == description.parameters.end()) {
+        std::vector<std::string> names;
+        for (const ParameterDescription& p : description.parameters) names.push_back(p.name);
+        std::string nearest;
+        for (const std::string& known : NearestNames(key, names, names.size())) nearest += (nearest.empty() ? "" : ", ") + known;
+        throw Error(ErrorKind::kUsage, {"unknown parameter '" + key + "' of " + name, "key=value with one of: " + (nearest.empty() ? "(none)" : nearest),
+                                        "'" + part + "'", "", "`tnbench list methods` shows ranges and defaults"});
+      }
+      if (std::any_of(given.begin(), given.end(), [&](const auto& pair) { return pair.first == key; })) {
+        throw Error(ErrorKind::kUsage, {"parameter '" + key + "' of " + name + " is given twice", "", "", "", ""});
+      }
+      given.emplace_back(key, Canonical(*parameter, name, part.substr(equals + 1)));
+    }
+  }
+  // Defaults; of several ways to say how much is kept, the default stands only when none is given.
+  for (const ParameterDescription& parameter : description.parameters) {
+    const bool present = std::any_of(given.begin(), given.end(), [&](const auto& pair) { return pair.first == parameter.name; });
+    if (present || parameter.fallback.empty()) continue;
+    const bool amount = parameter.name == "keep" && std::any_of(given.begin(), given.end(), [](const auto& pair) {
+                          return pair.first == "chi" || pair.first == "rank" || pair.first == "error";
+                        });
+    if (!amount) given.emplace_back(parameter.name, parameter.fallback);
+  }
+  const auto amounts = std::count_if(given.begin(), given.end(), [](const auto& pair) {
+    return pair.first == "chi" || pair.first == "rank" || pair.first == "error" || pair.first == "keep";
+  });
+  if (amounts > 1) {
+    throw Error(ErrorKind::kUsage, {name + " is told twice how much to keep", "one of chi (rank), keep, error", text, "", ""});
+  }
+  std::sort(given.begin(), given.end());
+  stage.selector = Selector::Parse(at.size() == 2 ? at[1] : description.selector);
+  if (stage.selector.MentionsEmbedding() && !description.takes_embedding) {
+    throw Error(ErrorKind::kUsage, {name + " cannot be applied to the embedding matrix", "", stage.selector.text(), "",
+                                    "leave embed out of the selector"});
+  }
+  stage.text = name;
+  for (size_t i = 0; i < given.size(); ++i) stage.text += (i == 0 ? ":" : ",") + given[i].first + "=" + given[i].second;
+  stage.text += "@" + stage.selector.text();
+  stage.values = StageValues(given);
+  stage.stage = stage.entry->make(stage.values);
+  return stage;
+}
+
+}  // namespace
+
+std::vector<std::string> SplitOutsideParentheses(const std::string& text, char separator) {
+  std::vector<std::string> parts{""};
+  int depth = 0;
+  for (const char c : text) {
+    depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+    if (c == separator && depth == 0) {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  return parts;
+}
+
+bool StageValues::Has(const std::string& name) const {
+  return std::any_of(values_.begin(), values_.end(), [&](const auto& pair) { return pair.first == name; });
+}
+
+const std::string& StageValues::Text(const std::string& name) const {
+  for (const auto& [key, value] : values_) {
+    if (key == name) return value;
+  }
+  throw Error(ErrorKind::kInternal, "a stage asks for parameter '" + name + "', which it does not describe");
+}
+
+int64_t StageValues::Integer(const std::string& name) const { return std::stoll(Text(name)); }
+double StageValues::Real(const std::string& name) const { return std::stod(Text(name)); }
+
+Recipe ParseRecipe(const std::string& text) {
+  std::string expanded = text;
+  const Json presets = ParseJson(kPresetsJson, "methods/presets.json");
+  if (presets.contains(text)) expanded = Require<std::string>(presets.at(text), "recipe", "methods/presets.json: " + text);
+  Recipe recipe;
+  for (const std::string& part : SplitOutsideParentheses(expanded, '+')) {
+    recipe.stages.push_back(ParseStage(part));
+    recipe.text += (recipe.text.empty() ? "" : "+") + recipe.stages.back().text;
+  }
+  return recipe;
+}
+
+std::vector<std::string> SplitMethodList(const std::string& text) {
+  std::vector<std::string> methods;
+  for (const std::string& part : SplitOutsideParentheses(text, ',')) {
+    const size_t equals = part.find('=');
+    const bool continues = !methods.empty() && equals != std::string::npos && part.find_first_of(":+@") > equals;
+    if (continues) {
+      methods.back() += "," + part;
+    } else {
+      methods.push_back(part);
+    }
+  }
+  return methods;
+}
+
+}  // namespace tnb
