@@ -16,7 +16,8 @@ bool IsName(const std::string& text) {
   });
 }
 
-[[noreturn]] void BadValue(const ParameterDescription& parameter, const std::string& stage, const std::string& value) {
+[[noreturn]] void BadValue(const ParameterDescription& parameter, const std::string& stage,
+                           const std::string& value) {
   std::string expected;
   if (parameter.type == ParameterDescription::Type::kChoice) {
     for (const std::string& choice : parameter.choices) expected += (expected.empty() ? "" : ", ") + choice;
@@ -26,15 +27,17 @@ bool IsName(const std::string& text) {
       std::snprintf(text, sizeof text, "%g", x);
       return std::string(text);
     };
-    expected = (parameter.type == ParameterDescription::Type::kInteger ? "a whole number from " : "a number from ") +
-               number(parameter.least) + " to " + number(parameter.most);
+    expected =
+        (parameter.type == ParameterDescription::Type::kInteger ? "a whole number from " : "a number from ") +
+        number(parameter.least) + " to " + number(parameter.most);
   }
-  throw Error(ErrorKind::kUsage, {"parameter '" + parameter.name + "' of " + stage + " is out of range", expected, value, "",
-                                  parameter.help});
+  throw Error(ErrorKind::kUsage, {"parameter '" + parameter.name + "' of " + stage + " is out of range",
+                                  expected, value, "", parameter.help});
 }
 
 // Checks a value and gives its canonical text (numbers without superfluous digits).
-std::string Canonical(const ParameterDescription& parameter, const std::string& stage, const std::string& value) {
+std::string Canonical(const ParameterDescription& parameter, const std::string& stage,
+                      const std::string& value) {
   using Type = ParameterDescription::Type;
   if (parameter.type == Type::kText) {
     if (value.empty()) BadValue(parameter, stage, value);
@@ -48,8 +51,9 @@ std::string Canonical(const ParameterDescription& parameter, const std::string& 
   }
   double number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size() || !std::isfinite(number) || number < parameter.least ||
-      number > parameter.most || (parameter.type == Type::kInteger && number != std::floor(number))) {
+  if (error != std::errc() || end != value.data() + value.size() || !std::isfinite(number) ||
+      number < parameter.least || number > parameter.most ||
+      (parameter.type == Type::kInteger && number != std::floor(number))) {
     BadValue(parameter, stage, value);
   }
   char text[64];
@@ -59,12 +63,14 @@ std::string Canonical(const ParameterDescription& parameter, const std::string& 
 
 RecipeStage ParseStage(const std::string& text) {
   const std::vector<std::string> at = SplitOutsideParentheses(text, '@');
-  if (at.size() > 2) throw Error(ErrorKind::kUsage, {"a stage has one selector", "NAME[:key=value,...][@selector]", text, "", ""});
+  if (at.size() > 2)
+    throw Error(ErrorKind::kUsage,
+                {"a stage has one selector", "NAME[:key=value,...][@selector]", text, "", ""});
   const size_t colon = at[0].find(':');
   const std::string name = at[0].substr(0, colon);
   if (!IsName(name)) {
-    throw Error(ErrorKind::kUsage, {"not a method", "NAME[:key=value,...][@selector], joined by '+'", "'" + text + "'", "",
-                                    "for example mpo:keep=0.6+int8"});
+    throw Error(ErrorKind::kUsage, {"not a method", "NAME[:key=value,...][@selector], joined by '+'",
+                                    "'" + text + "'", "", "for example mpo:keep=0.6+int8"});
   }
   RecipeStage stage;
   stage.entry = &FindStage(name);
@@ -80,39 +86,47 @@ RecipeStage ParseStage(const std::string& text) {
         std::vector<std::string> names;
         for (const ParameterDescription& p : description.parameters) names.push_back(p.name);
         std::string nearest;
-        for (const std::string& known : NearestNames(key, names, names.size())) nearest += (nearest.empty() ? "" : ", ") + known;
-        throw Error(ErrorKind::kUsage, {"unknown parameter '" + key + "' of " + name, "key=value with one of: " + (nearest.empty() ? "(none)" : nearest),
-                                        "'" + part + "'", "", "`tnbench list methods` shows ranges and defaults"});
+        for (const std::string& known : NearestNames(key, names, names.size()))
+          nearest += (nearest.empty() ? "" : ", ") + known;
+        throw Error(ErrorKind::kUsage,
+                    {"unknown parameter '" + key + "' of " + name,
+                     "key=value with one of: " + (nearest.empty() ? "(none)" : nearest), "'" + part + "'", "",
+                     "`tnbench list methods` shows ranges and defaults"});
       }
       if (std::any_of(given.begin(), given.end(), [&](const auto& pair) { return pair.first == key; })) {
-        throw Error(ErrorKind::kUsage, {"parameter '" + key + "' of " + name + " is given twice", "", "", "", ""});
+        throw Error(ErrorKind::kUsage,
+                    {"parameter '" + key + "' of " + name + " is given twice", "", "", "", ""});
       }
       given.emplace_back(key, Canonical(*parameter, name, part.substr(equals + 1)));
     }
   }
   // Defaults; of several ways to say how much is kept, the default stands only when none is given.
   for (const ParameterDescription& parameter : description.parameters) {
-    const bool present = std::any_of(given.begin(), given.end(), [&](const auto& pair) { return pair.first == parameter.name; });
+    const bool present = std::any_of(given.begin(), given.end(),
+                                     [&](const auto& pair) { return pair.first == parameter.name; });
     if (present || parameter.fallback.empty()) continue;
-    const bool amount = parameter.name == "keep" && std::any_of(given.begin(), given.end(), [](const auto& pair) {
-                          return pair.first == "chi" || pair.first == "rank" || pair.first == "error";
-                        });
+    const bool amount =
+        parameter.name == "keep" && std::any_of(given.begin(), given.end(), [](const auto& pair) {
+          return pair.first == "chi" || pair.first == "rank" || pair.first == "error";
+        });
     if (!amount) given.emplace_back(parameter.name, parameter.fallback);
   }
   const auto amounts = std::count_if(given.begin(), given.end(), [](const auto& pair) {
     return pair.first == "chi" || pair.first == "rank" || pair.first == "error" || pair.first == "keep";
   });
   if (amounts > 1) {
-    throw Error(ErrorKind::kUsage, {name + " is told twice how much to keep", "one of chi (rank), keep, error", text, "", ""});
+    throw Error(ErrorKind::kUsage,
+                {name + " is told twice how much to keep", "one of chi (rank), keep, error", text, "", ""});
   }
   std::sort(given.begin(), given.end());
   stage.selector = Selector::Parse(at.size() == 2 ? at[1] : description.selector);
   if (stage.selector.MentionsEmbedding() && !description.takes_embedding) {
-    throw Error(ErrorKind::kUsage, {name + " cannot be applied to the embedding matrix", "", stage.selector.text(), "",
-                                    "leave embed out of the selector"});
+    throw Error(ErrorKind::kUsage, {name + " cannot be applied to the embedding matrix", "",
+                                    stage.selector.text(), "", "leave embed out of the selector"});
   }
   stage.text = name;
-  for (size_t i = 0; i < given.size(); ++i) stage.text += (i == 0 ? ":" : ",") + given[i].first + "=" + given[i].second;
+  for (size_t i = 0; i < given.size(); ++i)
+    stage.text += (i == 0 ? ":" : ",") + given[i].first + "=" + given[i].second;
   stage.text += "@" + stage.selector.text();
   stage.values = StageValues(given);
   stage.stage = stage.entry->make(stage.values);
@@ -152,7 +166,8 @@ double StageValues::Real(const std::string& name) const { return std::stod(Text(
 Recipe ParseRecipe(const std::string& text) {
   std::string expanded = text;
   const Json presets = ParseJson(kPresetsJson, "methods/presets.json");
-  if (presets.contains(text)) expanded = Require<std::string>(presets.at(text), "recipe", "methods/presets.json: " + text);
+  if (presets.contains(text))
+    expanded = Require<std::string>(presets.at(text), "recipe", "methods/presets.json: " + text);
   Recipe recipe;
   for (const std::string& part : SplitOutsideParentheses(expanded, '+')) {
     recipe.stages.push_back(ParseStage(part));
@@ -165,7 +180,8 @@ std::vector<std::string> SplitMethodList(const std::string& text) {
   std::vector<std::string> methods;
   for (const std::string& part : SplitOutsideParentheses(text, ',')) {
     const size_t equals = part.find('=');
-    const bool continues = !methods.empty() && equals != std::string::npos && part.find_first_of(":+@") > equals;
+    const bool continues =
+        !methods.empty() && equals != std::string::npos && part.find_first_of(":+@") > equals;
     if (continues) {
       methods.back() += "," + part;
     } else {

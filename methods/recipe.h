@@ -1,6 +1,7 @@
 // Recipes: the text form of a method (grammar in the README):
 //   method = stage *( "+" stage ); stage = name [ ":" key=value *( "," key=value ) ] [ "@" selector ]
-//   selector = item *( "/" item ); item = all | attn | mlp | q | k | v | o | gate | up | down | embed | head |
+//   selector = item *( "/" item ); item = all | attn | mlp | q | k | v | o | gate | up | down | embed | head
+//   |
 //              blocks(a-b) | untouched | re(REGEX)
 // Items of one kind widen a selector (q/k), blocks(..) narrows it (q/blocks(3-5): q of blocks 3 to 5).
 #pragma once
@@ -40,8 +41,8 @@ struct Recipe {
   std::string text;  // canonical form of the whole; what is stored and hashed
 };
 
-// Presets (methods/presets.json) are expanded first. Unknown names, parameters and values out of range are Error{kUsage}
-// with the nearest legal ones.
+// Presets (methods/presets.json) are expanded first. Unknown names, parameters and values out of range are
+// Error{kUsage} with the nearest legal ones.
 Recipe ParseRecipe(const std::string& text);
 // Splits "a,b:x=1,y=2,c" into methods: a comma followed by NAME= continues the stage before it.
 std::vector<std::string> SplitMethodList(const std::string& text);

@@ -24,8 +24,10 @@ const StageEntry& FindStage(const std::string& name) {
     names.push_back(entry.description.name);
   }
   std::string nearest;
-  for (const std::string& known : NearestNames(name, names, 3)) nearest += (nearest.empty() ? "" : ", ") + known;
-  throw Error(ErrorKind::kUsage, {"unknown method '" + name + "'", "", "", "", "did you mean " + nearest + "? `tnbench list methods` shows all"});
+  for (const std::string& known : NearestNames(name, names, 3))
+    nearest += (nearest.empty() ? "" : ", ") + known;
+  throw Error(ErrorKind::kUsage, {"unknown method '" + name + "'", "", "", "",
+                                  "did you mean " + nearest + "? `tnbench list methods` shows all"});
 }
 
 }  // namespace tnb

@@ -19,25 +19,25 @@ namespace {
 
 const std::map<std::string, std::set<LinearKind>>& KindNames() {
   using K = LinearKind;
-  static const std::map<std::string, std::set<LinearKind>> names = {
-      {"attn", {K::kQ, K::kK, K::kV, K::kO}},
-      {"mlp", {K::kGate, K::kUp, K::kDown}},
-      {"q", {K::kQ}},
-      {"k", {K::kK}},
-      {"v", {K::kV}},
-      {"o", {K::kO}},
-      {"gate", {K::kGate}},
-      {"up", {K::kUp}},
-      {"down", {K::kDown}},
-      {"embed", {K::kEmbedding}},
-      {"head", {K::kHead}}};
+  static const std::map<std::string, std::set<LinearKind>> names = {{"attn", {K::kQ, K::kK, K::kV, K::kO}},
+                                                                    {"mlp", {K::kGate, K::kUp, K::kDown}},
+                                                                    {"q", {K::kQ}},
+                                                                    {"k", {K::kK}},
+                                                                    {"v", {K::kV}},
+                                                                    {"o", {K::kO}},
+                                                                    {"gate", {K::kGate}},
+                                                                    {"up", {K::kUp}},
+                                                                    {"down", {K::kDown}},
+                                                                    {"embed", {K::kEmbedding}},
+                                                                    {"head", {K::kHead}}};
   return names;
 }
 
 [[noreturn]] void Unknown(const std::string& item) {
   throw Error(ErrorKind::kUsage,
               {"unknown selector item '" + item + "'",
-               "all attn mlp q k v o gate up down embed head blocks(a-b) untouched re(REGEX), joined by '/'", "", "", ""});
+               "all attn mlp q k v o gate up down embed head blocks(a-b) untouched re(REGEX), joined by '/'",
+               "", "", ""});
 }
 
 int64_t Number(const std::string& text, const std::string& item) {
@@ -70,7 +70,8 @@ Selector Selector::Parse(const std::string& text) {
       try {
         rules->patterns.emplace_back(item.substr(3, item.size() - 4));
       } catch (const std::regex_error& error) {
-        throw Error(ErrorKind::kUsage, {"not a regular expression", "", error.what(), item, "ECMAScript syntax"});
+        throw Error(ErrorKind::kUsage,
+                    {"not a regular expression", "", error.what(), item, "ECMAScript syntax"});
       }
     } else {
       Unknown(item);
@@ -87,7 +88,8 @@ bool Selector::Matches(const LinearSlot& slot) const {
   if (rules.untouched && slot.touched) return false;
   if (!rules.blocks.empty()) {
     bool inside = false;
-    for (const auto& [first, last] : rules.blocks) inside = inside || (slot.block >= first && slot.block <= last);
+    for (const auto& [first, last] : rules.blocks)
+      inside = inside || (slot.block >= first && slot.block <= last);
     if (!inside) return false;
   }
   if (rules.all || rules.kinds.count(slot.kind) > 0) return true;

@@ -1,9 +1,10 @@
-// methods/ says how a model is compressed: one small file pair per stage, one list (registry.cc) that registers them all.
-// A method is a recipe of stages, "mpo:keep=0.6+int8"; recipe.h reads and canonicalizes it. methods/ may use models/ and
-// base/, nothing else.
+// methods/ says how a model is compressed: one small file pair per stage, one list (registry.cc) that
+// registers them all. A method is a recipe of stages, "mpo:keep=0.6+int8"; recipe.h reads and canonicalizes
+// it. methods/ may use models/ and base/, nothing else.
 //
-// A Stage changes linears (factorizations) or weights (storage formats). Stages of today are local: each linear is
-// compressed without looking at the rest of the model, so that a large model streams through linear by linear.
+// A Stage changes linears (factorizations) or weights (storage formats). Stages of today are local: each
+// linear is compressed without looking at the rest of the model, so that a large model streams through linear
+// by linear.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -26,8 +27,8 @@ struct ParameterDescription {
   Type type = Type::kText;
   std::string fallback;  // default value as text; empty: no default (optional parameter)
   std::string help;
-  double least = 0, most = 0;         // kInteger, kReal: legal range, both inclusive
-  std::vector<std::string> choices;   // kChoice
+  double least = 0, most = 0;        // kInteger, kReal: legal range, both inclusive
+  std::vector<std::string> choices;  // kChoice
 };
 
 struct StageDescription {
@@ -35,15 +36,16 @@ struct StageDescription {
   std::string group;    // "storage" | "factorize" | ...
   std::string summary;  // one line
   std::vector<ParameterDescription> parameters;
-  std::string selector;       // default selector
+  std::string selector;          // default selector
   bool takes_embedding = false;  // may be applied to the embedding matrix
-  std::string reference;      // paper or release it follows
+  std::string reference;         // paper or release it follows
 };
 
 // Values of one stage of a recipe: checked, defaults filled in, sorted by name.
 class StageValues {
  public:
-  explicit StageValues(std::vector<std::pair<std::string, std::string>> values) : values_(std::move(values)) {}
+  explicit StageValues(std::vector<std::pair<std::string, std::string>> values)
+      : values_(std::move(values)) {}
   bool Has(const std::string& name) const;
   const std::string& Text(const std::string& name) const;
   int64_t Integer(const std::string& name) const;

@@ -1,7 +1,5 @@
 #include "methods/factorize/legs.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <charconv>
 #include <numeric>
@@ -11,7 +9,14 @@
 namespace tnb {
 namespace {
 
-std::string Join(const std::vector<int64_t>& factors) { return fmt::format("{}", fmt::join(factors, "x")); }
+std::string Join(const std::vector<int64_t>& factors) {
+  std::string text;
+  for (const int64_t factor : factors) {
+    if (!text.empty()) text += 'x';
+    text += std::to_string(factor);
+  }
+  return text;
+}
 
 std::vector<int64_t> ParseFactors(const std::string& text) {
   std::vector<int64_t> factors;
@@ -20,7 +25,8 @@ std::vector<int64_t> ParseFactors(const std::string& text) {
     const size_t end = std::min(text.find('x', begin), text.size());
     int64_t factor = 0;
     const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, factor);
-    if (error != std::errc() || stop != text.data() + end || factor < 1 || factor > (int64_t{1} << 32)) return {};
+    if (error != std::errc() || stop != text.data() + end || factor < 1 || factor > (int64_t{1} << 32))
+      return {};
     factors.push_back(factor);
     begin = end + 1;
   }
@@ -53,7 +59,7 @@ std::vector<int64_t> BalancedFactors(int64_t size, int64_t count) {
   return factors;
 }
 
-std::string ToString(const Legs& legs) { return fmt::format("{}/{}", Join(legs.out), Join(legs.in)); }
+std::string ToString(const Legs& legs) { return Join(legs.out).append("/").append(Join(legs.in)); }
 
 Legs ChooseLegs(const std::string& text, int64_t cores, int64_t rows, int64_t cols) {
   const std::string shape = std::to_string(rows) + "x" + std::to_string(cols);
@@ -61,24 +67,27 @@ Legs ChooseLegs(const std::string& text, int64_t cores, int64_t rows, int64_t co
     Legs legs{BalancedFactors(rows, cores), BalancedFactors(cols, cores)};
     for (size_t i = 0; i < legs.out.size(); ++i) {
       if (legs.out[i] * legs.in[i] == 1) {
-        throw Error(ErrorKind::kUsage, {"a " + shape + " matrix has too few factors for " + std::to_string(cores) + " cores", "",
-                                        ToString(legs), "",
-                                        "fewer cores, legs=" + std::to_string(rows) + "x1/1x" + std::to_string(cols) +
-                                            " (plain low rank), or another selector"});
+        throw Error(ErrorKind::kUsage,
+                    {"a " + shape + " matrix has too few factors for " + std::to_string(cores) + " cores", "",
+                     ToString(legs), "",
+                     "fewer cores, legs=" + std::to_string(rows) + "x1/1x" + std::to_string(cols) +
+                         " (plain low rank), or another selector"});
       }
     }
     return legs;
   }
   const size_t slash = text.find('/');
   Legs legs;
-  if (slash != std::string::npos) legs = {ParseFactors(text.substr(0, slash)), ParseFactors(text.substr(slash + 1))};
+  if (slash != std::string::npos)
+    legs = {ParseFactors(text.substr(0, slash)), ParseFactors(text.substr(slash + 1))};
   if (legs.out.size() != static_cast<size_t>(cores) || legs.in.size() != static_cast<size_t>(cores) ||
       Product(legs.out) != rows || Product(legs.in) != cols) {
-    throw Error(ErrorKind::kUsage, {"legs do not fit a " + shape + " matrix",
-                                    std::to_string(cores) + " out legs multiplying to " + std::to_string(rows) + " and as many in legs multiplying to " +
-                                        std::to_string(cols) + ", for example " +
-                                        ToString({BalancedFactors(rows, cores), BalancedFactors(cols, cores)}),
-                                    text, "", "select the layers of that shape with @, or use legs=auto"});
+    throw Error(ErrorKind::kUsage,
+                {"legs do not fit a " + shape + " matrix",
+                 std::to_string(cores) + " out legs multiplying to " + std::to_string(rows) +
+                     " and as many in legs multiplying to " + std::to_string(cols) + ", for example " +
+                     ToString({BalancedFactors(rows, cores), BalancedFactors(cols, cores)}),
+                 text, "", "select the layers of that shape with @, or use legs=auto"});
   }
   return legs;
 }

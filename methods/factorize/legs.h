@@ -13,8 +13,8 @@ struct Legs {
 
 // Balanced factors of `size`, ascending: prime factors, largest first, each to the smallest factor so far.
 std::vector<int64_t> BalancedFactors(int64_t size, int64_t count);
-// "auto", or "8x12x16/6x8x12" (out legs / in legs). Error{kUsage} with the legal form when they do not multiply to the
-// shape, are not `cores` each, or "auto" finds no useful factors (a prime size).
+// "auto", or "8x12x16/6x8x12" (out legs / in legs). Error{kUsage} with the legal form when they do not
+// multiply to the shape, are not `cores` each, or "auto" finds no useful factors (a prime size).
 Legs ChooseLegs(const std::string& text, int64_t cores, int64_t rows, int64_t cols);
 std::string ToString(const Legs& legs);
 

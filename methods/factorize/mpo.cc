@@ -40,7 +40,8 @@ int64_t BondFor(const Amount& amount, const Legs& legs, int64_t dense_parameters
   const int64_t largest = LargestBond(legs);
   if (amount.rank > 0) {
     if (amount.rank > largest) {
-      throw Error(ErrorKind::kUsage, {"the bond dimension is larger than the exact one", "1 to " + std::to_string(largest) + " with legs " + ToString(legs),
+      throw Error(ErrorKind::kUsage, {"the bond dimension is larger than the exact one",
+                                      "1 to " + std::to_string(largest) + " with legs " + ToString(legs),
                                       std::to_string(amount.rank), "", "a smaller chi, or keep="});
     }
     return amount.rank;
@@ -48,7 +49,9 @@ int64_t BondFor(const Amount& amount, const Legs& legs, int64_t dense_parameters
   const double budget = amount.keep * static_cast<double>(dense_parameters);
   if (static_cast<double>(MpoParameters(legs, 1)) > budget) {
     throw Error(ErrorKind::kUsage, {"keep is too small for a bond dimension of 1",
-                                    "at least " + std::to_string(static_cast<double>(MpoParameters(legs, 1)) / static_cast<double>(dense_parameters)) +
+                                    "at least " +
+                                        std::to_string(static_cast<double>(MpoParameters(legs, 1)) /
+                                                       static_cast<double>(dense_parameters)) +
                                         " with legs " + ToString(legs),
                                     std::to_string(amount.keep), "", "a larger keep, or more cores"});
   }
@@ -110,7 +113,8 @@ MpoResult DecomposeMpo(const at::Tensor& w, const Legs& legs, const Amount& amou
     }
     core = core.reshape({left, legs.out[k], legs.in[k], right});
     if (left_gauge.defined()) {
-      const at::Tensor inverse = at::where(left_gauge > 0, left_gauge.reciprocal(), at::zeros_like(left_gauge));
+      const at::Tensor inverse =
+          at::where(left_gauge > 0, left_gauge.reciprocal(), at::zeros_like(left_gauge));
       core = core * inverse.view({left, 1, 1, 1});
     }
     NetworkTensor tensor;
@@ -150,7 +154,8 @@ class Mpo : public Stage {
     MpoResult result = DecomposeMpo(slot.linear->Rebuild(), legs, amount_);
     result.linear->set_bias(slot.linear->bias());
     slot.linear = std::move(result.linear);
-    return {result.discarded_weight, {{"bonds", result.bonds}, {"exact_bonds", ExactBonds(legs)}, {"legs", ToString(legs)}}};
+    return {result.discarded_weight,
+            {{"bonds", result.bonds}, {"exact_bonds", ExactBonds(legs)}, {"legs", ToString(legs)}}};
   }
 
  private:
@@ -168,10 +173,13 @@ StageEntry MpoEntry() {
   StageDescription description;
   description.name = "mpo";
   description.group = "factorize";
-  description.summary = "matrix product operator by sequential singular value decompositions; embedding, head and down are left alone";
+  description.summary =
+      "matrix product operator by sequential singular value decompositions; embedding, head and down are "
+      "left alone";
   description.parameters = AmountParameters("chi");
   description.parameters.push_back({"cores", Type::kInteger, "2", "number of cores", 2, 6, {}});
-  description.parameters.push_back({"legs", Type::kText, "auto", "auto (balanced factors), or out/in legs such as 32x48/24x24", 0, 0, {}});
+  description.parameters.push_back(
+      {"legs", Type::kText, "auto", "auto (balanced factors), or out/in legs such as 32x48/24x24", 0, 0, {}});
   description.selector = "attn/gate/up";
   description.reference = "CompactifAI, arXiv 2401.14109; Oseledets 2011 (TT-SVD)";
   return {description, &Make};

@@ -1,8 +1,10 @@
-// mpo: a matrix as a matrix product operator (tensor train of its rearrangement), as CompactifAI (arXiv 2401.14109) describes it.
+// mpo: a matrix as a matrix product operator (tensor train of its rearrangement), as CompactifAI (arXiv
+// 2401.14109) describes it.
 //
-// W[(o1..oK), (i1..iK)] is read as T[(o1 i1), (o2 i2), ..., (oK iK)] and cut by K - 1 singular value decompositions from left to
-// right, the largest chi values kept at each. Every cut works on what the cuts before left over, so that the squared error is exactly
-// the sum of all discarded squares. Parameters: sum of r(k-1) o(k) i(k) r(k), r(0) = r(K) = 1.
+// W[(o1..oK), (i1..iK)] is read as T[(o1 i1), (o2 i2), ..., (oK iK)] and cut by K - 1 singular value
+// decompositions from left to right, the largest chi values kept at each. Every cut works on what the cuts
+// before left over, so that the squared error is exactly the sum of all discarded squares. Parameters: sum of
+// r(k-1) o(k) i(k) r(k), r(0) = r(K) = 1.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -21,8 +23,8 @@ struct MpoResult {
   double discarded_weight = 0;  // sum of discarded squares / |W|^2
 };
 
-// Error{kUsage} with the legal range when a bond dimension above the exact one is asked for, or when `keep` is too
-// little for one singular value. The gauge is balanced: sqrt(S) goes to both sides of every bond.
+// Error{kUsage} with the legal range when a bond dimension above the exact one is asked for, or when `keep`
+// is too little for one singular value. The gauge is balanced: sqrt(S) goes to both sides of every bond.
 MpoResult DecomposeMpo(const at::Tensor& w, const Legs& legs, const Amount& amount);
 
 // Bond dimensions at which nothing is cut.

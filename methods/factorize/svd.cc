@@ -33,7 +33,8 @@ StageEntry SvdEntry() {
   StageDescription description;
   description.name = "svd";
   description.group = "factorize";
-  description.summary = "truncated singular value decomposition, W ~ A B; embedding, head and down are left alone";
+  description.summary =
+      "truncated singular value decomposition, W ~ A B; embedding, head and down are left alone";
   description.parameters = AmountParameters("rank");
   description.selector = "attn/gate/up";
   description.reference = "Eckart and Young 1936; baseline of SVD-LLM (arXiv 2403.07378)";

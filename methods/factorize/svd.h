@@ -1,5 +1,6 @@
-// svd: plain truncated singular value decomposition, W ~ A B with A = U sqrt(S), B = sqrt(S) Vᵀ (Eckart-Young: optimal in
-// Frobenius norm, not in output error). Parameters rank (m + n). The baseline every tensor network has to beat.
+// svd: plain truncated singular value decomposition, W ~ A B with A = U sqrt(S), B = sqrt(S) Vᵀ
+// (Eckart-Young: optimal in Frobenius norm, not in output error). Parameters rank (m + n). The baseline every
+// tensor network has to beat.
 #pragma once
 
 #include "methods/stage.h"

@@ -13,7 +13,8 @@ using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::Row
 std::tuple<at::Tensor, at::Tensor, at::Tensor> Jacobi(const at::Tensor& matrix) {
   const at::Tensor input = matrix.contiguous();
   const Eigen::Map<const RowMajor> map(input.const_data_ptr<float>(), input.size(0), input.size(1));
-  const Eigen::JacobiSVD<RowMajor, Eigen::HouseholderQRPreconditioner> svd(map, Eigen::ComputeThinU | Eigen::ComputeThinV);
+  const Eigen::JacobiSVD<RowMajor, Eigen::HouseholderQRPreconditioner> svd(
+      map, Eigen::ComputeThinU | Eigen::ComputeThinV);
   const auto copy = [](const RowMajor& m) {
     at::Tensor t = at::empty({m.rows(), m.cols()}, at::kFloat);
     Eigen::Map<RowMajor>(t.mutable_data_ptr<float>(), m.rows(), m.cols()) = m;
@@ -41,7 +42,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> Decompose(const at::Tensor& matri
 
 TruncatedSvd Truncate(const at::Tensor& matrix, int64_t rank, double discarded_norm) {
   if (!at::isfinite(matrix).all().item<bool>()) {
-    throw Error(ErrorKind::kData, {"a matrix to be factorized holds NaN or infinity", "", "", "", "check the checkpoint"});
+    throw Error(ErrorKind::kData,
+                {"a matrix to be factorized holds NaN or infinity", "", "", "", "check the checkpoint"});
   }
   const auto [left, values, right] = Decompose(matrix);
   const at::Tensor squares = values.to(at::kDouble).square();
@@ -75,9 +77,21 @@ Amount AmountFrom(const StageValues& values, const std::string& rank_name) {
 std::vector<ParameterDescription> AmountParameters(const std::string& rank_name) {
   using Type = ParameterDescription::Type;
   return {{"keep", Type::kReal, "0.6", "fraction of each matrix's parameters that remain", 1e-4, 1, {}},
-          {rank_name, Type::kInteger, "", "instead of keep: the same " + std::string(rank_name == "chi" ? "bond dimension" : "rank") + " for every matrix",
-           1, 1e6, {}},
-          {"error", Type::kReal, "", "instead of keep: relative Frobenius error allowed for every matrix", 1e-7, 1, {}}};
+          {rank_name,
+           Type::kInteger,
+           "",
+           "instead of keep: the same " + std::string(rank_name == "chi" ? "bond dimension" : "rank") +
+               " for every matrix",
+           1,
+           1e6,
+           {}},
+          {"error",
+           Type::kReal,
+           "",
+           "instead of keep: relative Frobenius error allowed for every matrix",
+           1e-7,
+           1,
+           {}}};
 }
 
 }  // namespace tnb

@@ -8,15 +8,15 @@
 namespace tnb {
 
 struct TruncatedSvd {
-  at::Tensor left;    // [rows, rank], orthonormal columns
-  at::Tensor values;  // [rank], descending
-  at::Tensor right;   // [rank, cols], orthonormal rows
+  at::Tensor left;               // [rows, rank], orthonormal columns
+  at::Tensor values;             // [rank], descending
+  at::Tensor right;              // [rank, cols], orthonormal rows
   double discarded_squares = 0;  // sum of the squares of what was cut
 };
 
-// Keeps `rank` values, or, with rank 0, the fewest whose discarded norm is at most `discarded_norm`. LibTorch's
-// divide-and-conquer driver; where that fails or gives NaN, Eigen's one-sided Jacobi. Error{kData} for input that is not
-// finite. Cost: O(rows cols min(rows, cols)).
+// Keeps `rank` values, or, with rank 0, the fewest whose discarded norm is at most `discarded_norm`.
+// LibTorch's divide-and-conquer driver; where that fails or gives NaN, Eigen's one-sided Jacobi. Error{kData}
+// for input that is not finite. Cost: O(rows cols min(rows, cols)).
 TruncatedSvd Truncate(const at::Tensor& matrix, int64_t rank, double discarded_norm = 0);
 
 // How much of a matrix a factorization keeps: exactly one of the three.

@@ -25,13 +25,15 @@ IntegerCodes RoundToNearest(const at::Tensor& w, int bits, int64_t group, bool s
   }
   const at::Tensor stored = scale.to(at::kHalf);
   if (!at::isfinite(stored).all().item<bool>()) {
-    throw Error(ErrorKind::kData, {"a scale does not fit into fp16", "up to 65504", "overflow", "", "check the checkpoint"});
+    throw Error(ErrorKind::kData,
+                {"a scale does not fit into fp16", "up to 65504", "overflow", "", "check the checkpoint"});
   }
   const at::Tensor rounded = stored.to(at::kFloat);
   // A scale that vanishes in fp16 (below 6e-8) cannot reach any value: its group becomes zero.
   const at::Tensor inverse = at::where(rounded > 0, rounded.reciprocal(), at::zeros_like(rounded));
   if (!symmetric) zero = at::round(-zero * inverse).clamp(0, static_cast<double>(levels - 1));
-  const at::Tensor codes = (at::round(blocks * inverse.unsqueeze(2)) + zero.unsqueeze(2)).clamp(0, static_cast<double>(levels - 1));
+  const at::Tensor codes = (at::round(blocks * inverse.unsqueeze(2)) + zero.unsqueeze(2))
+                               .clamp(0, static_cast<double>(levels - 1));
   IntegerCodes result;
   result.bits = bits;
   result.group = group;
@@ -54,7 +56,8 @@ class Integer : public Stage {
   LinearReport Apply(LinearSlot& slot) const override {
     for (int64_t i = 0; i < slot.linear->weight_count(); ++i) {
       const at::Tensor w = slot.linear->weight(i)->Dense();
-      slot.linear->ReplaceWeight(i, MakeIntegerWeight(RoundToNearest(w, bits_, group_, symmetric_), activation_));
+      slot.linear->ReplaceWeight(
+          i, MakeIntegerWeight(RoundToNearest(w, bits_, group_, symmetric_), activation_));
     }
     return {};
   }
@@ -69,8 +72,13 @@ class Integer : public Stage {
 using Type = ParameterDescription::Type;
 
 ParameterDescription ActivationParameter() {
-  return {"act", Type::kChoice, "int8", "inputs: int8 (rounded per 32 columns, integer dot products) or fp32 (slower, weight-only)",
-          0, 0, {"int8", "fp32"}};
+  return {"act",
+          Type::kChoice,
+          "int8",
+          "inputs: int8 (rounded per 32 columns, integer dot products) or fp32 (slower, weight-only)",
+          0,
+          0,
+          {"int8", "fp32"}};
 }
 
 StageDescription Describe(const std::string& name) {
@@ -79,7 +87,8 @@ StageDescription Describe(const std::string& name) {
   description.group = "quantize";
   description.selector = "attn/mlp";
   description.takes_embedding = true;
-  description.reference = "round to nearest, as in methods such as LLM.int8() (arXiv 2208.07339) and GPTQ's baseline";
+  description.reference =
+      "round to nearest, as in methods such as LLM.int8() (arXiv 2208.07339) and GPTQ's baseline";
   return description;
 }
 
@@ -90,15 +99,19 @@ std::unique_ptr<Stage> MakeInt4(const StageValues& values) { return std::make_un
 
 StageEntry Int8Entry() {
   StageDescription description = Describe("int8");
-  description.summary = "8-bit codes, symmetric, one fp16 scale a row or group; embedding and head only when selected";
+  description.summary =
+      "8-bit codes, symmetric, one fp16 scale a row or group; embedding and head only when selected";
   description.parameters = {
-      {"group", Type::kChoice, "row", "input columns that share a scale", 0, 0, {"row", "32", "64", "128"}}, ActivationParameter()};
+      {"group", Type::kChoice, "row", "input columns that share a scale", 0, 0, {"row", "32", "64", "128"}},
+      ActivationParameter()};
   return {description, &MakeInt8};
 }
 
 StageEntry Int4Entry() {
   StageDescription description = Describe("int4");
-  description.summary = "4-bit codes, one fp16 scale a group, symmetric or with 4-bit zero points; embedding and head only when selected";
+  description.summary =
+      "4-bit codes, one fp16 scale a group, symmetric or with 4-bit zero points; embedding and head only "
+      "when selected";
   description.parameters = {
       {"group", Type::kChoice, "32", "input columns that share a scale", 0, 0, {"32", "64", "128"}},
       {"zero", Type::kChoice, "asym", "sym: range around 0; asym: with a zero point", 0, 0, {"sym", "asym"}},

@@ -15,8 +15,8 @@ class Cast : public Stage {
       if (weight->size().code_bits > 0) continue;
       const at::Tensor values = weight->Dense().to(dtype_);
       if (!at::isfinite(values).all().item<bool>()) {
-        throw Error(ErrorKind::kData, {"a weight does not fit into " + std::string(c10::toString(dtype_)), "absolute values up to 65504",
-                                       "overflow", slot.name, "use bf16"});
+        throw Error(ErrorKind::kData, {"a weight does not fit into " + std::string(c10::toString(dtype_)),
+                                       "absolute values up to 65504", "overflow", slot.name, "use bf16"});
       }
       slot.linear->ReplaceWeight(i, MakeDenseWeight(values, activation_));
     }
@@ -28,10 +28,15 @@ class Cast : public Stage {
   Activation activation_;
 };
 
-std::unique_ptr<Stage> MakeFp32(const StageValues&) { return std::make_unique<Cast>(at::kFloat, Activation::kF32); }
-std::unique_ptr<Stage> MakeFp16(const StageValues&) { return std::make_unique<Cast>(at::kHalf, Activation::kF32); }
+std::unique_ptr<Stage> MakeFp32(const StageValues&) {
+  return std::make_unique<Cast>(at::kFloat, Activation::kF32);
+}
+std::unique_ptr<Stage> MakeFp16(const StageValues&) {
+  return std::make_unique<Cast>(at::kHalf, Activation::kF32);
+}
 std::unique_ptr<Stage> MakeBf16(const StageValues& values) {
-  return std::make_unique<Cast>(at::kBFloat16, values.Text("act") == "bf16" ? Activation::kBF16 : Activation::kF32);
+  return std::make_unique<Cast>(at::kBFloat16,
+                                values.Text("act") == "bf16" ? Activation::kBF16 : Activation::kF32);
 }
 
 }  // namespace
@@ -53,8 +58,13 @@ StageEntry CastEntry(const std::string& name) {
     return {description, &MakeFp16};
   }
   description.summary = "floating-point weights in bfloat16";
-  description.parameters = {{"act", Type::kChoice, "bf16", "what inputs are rounded to before they are multiplied; sums are fp32",
-                             0, 0, {"bf16", "fp32"}}};
+  description.parameters = {{"act",
+                             Type::kChoice,
+                             "bf16",
+                             "what inputs are rounded to before they are multiplied; sums are fp32",
+                             0,
+                             0,
+                             {"bf16", "fp32"}}};
   return {description, &MakeBf16};
 }
 

@@ -14,8 +14,11 @@ const char kKey[] = "tnbench";
 constexpr int kVersion = 1;
 
 const std::map<at::ScalarType, std::string>& TypeNames() {
-  static const std::map<at::ScalarType, std::string> names = {
-      {at::kFloat, "F32"}, {at::kHalf, "F16"}, {at::kBFloat16, "BF16"}, {at::kByte, "U8"}, {at::kLong, "I64"}};
+  static const std::map<at::ScalarType, std::string> names = {{at::kFloat, "F32"},
+                                                              {at::kHalf, "F16"},
+                                                              {at::kBFloat16, "BF16"},
+                                                              {at::kByte, "U8"},
+                                                              {at::kLong, "I64"}};
   return names;
 }
 
@@ -25,7 +28,9 @@ Json ToJson(const ModelSource& source) {
           {"path", source.path},
           {"hash", source.hash},
           {"random_weights", source.random_weights},
-          {"tokenizer", {{"kind", kKinds[static_cast<int>(source.tokenizer.kind)]}, {"path", source.tokenizer.path.string()}}}};
+          {"tokenizer",
+           {{"kind", kKinds[static_cast<int>(source.tokenizer.kind)]},
+            {"path", source.tokenizer.path.string()}}}};
 }
 
 ModelSource SourceFromJson(const Json& json, const std::string& where) {
@@ -52,14 +57,14 @@ ModelSource SourceFromJson(const Json& json, const std::string& where) {
 Json ParseMetadata(const SafetensorsFile& file) {
   const auto entry = file.metadata().find(kKey);
   if (entry == file.metadata().end()) {
-    throw Error(ErrorKind::kData, {"not an artefact: the header has no 'tnbench' entry", "", "", file.path().string(),
-                                   "pass the file that the compress phase wrote"});
+    throw Error(ErrorKind::kData, {"not an artefact: the header has no 'tnbench' entry", "", "",
+                                   file.path().string(), "pass the file that the compress phase wrote"});
   }
   const std::string where = file.path().string();
   Json json = ParseJson(entry->second, where);
   if (const int version = Require<int>(json, "version", where); version != kVersion) {
-    throw Error(ErrorKind::kData, {"artefact of another version", std::to_string(kVersion), std::to_string(version), where,
-                                   "compress the model again"});
+    throw Error(ErrorKind::kData, {"artefact of another version", std::to_string(kVersion),
+                                   std::to_string(version), where, "compress the model again"});
   }
   return json;
 }
@@ -85,10 +90,11 @@ struct ArtefactWriter::State {
   Json metadata;
 };
 
-ArtefactWriter::ArtefactWriter(const std::filesystem::path& path, const ModelConfig& config, const ModelSource& source,
-                               const std::string& method)
+ArtefactWriter::ArtefactWriter(const std::filesystem::path& path, const ModelConfig& config,
+                               const ModelSource& source, const std::string& method)
     // Room for the structure of every linear: about 1 kB each with all its tensors.
-    : state_(new State{SafetensorsWriter(path, static_cast<uint64_t>(1 << 16) + static_cast<uint64_t>(config.block_count) * 7 * 2048),
+    : state_(new State{SafetensorsWriter(path, static_cast<uint64_t>(1 << 16) +
+                                                   static_cast<uint64_t>(config.block_count) * 7 * 2048),
                        Json{{"version", kVersion},
                             {"config", tnb::ToJson(config)},
                             {"source", ToJson(source)},
@@ -101,7 +107,8 @@ namespace {
 
 void AppendTensor(SafetensorsWriter& writer, const std::string& name, const at::Tensor& tensor) {
   const at::Tensor values = tensor.cpu().contiguous();
-  writer.Append(name, TypeNames().at(values.scalar_type()), values.sizes().vec(), values.const_data_ptr(), values.nbytes());
+  writer.Append(name, TypeNames().at(values.scalar_type()), values.sizes().vec(), values.const_data_ptr(),
+                values.nbytes());
 }
 
 }  // namespace
@@ -111,8 +118,9 @@ void ArtefactWriter::AddNorm(const std::string& name, const at::Tensor& values) 
 }
 
 void ArtefactWriter::AddLinear(const std::string& name, const Linear& linear) {
-  state_->metadata["linears"][name] = linear.Save(
-      [&](const std::string& suffix, const at::Tensor& tensor) { AppendTensor(state_->writer, name + suffix, tensor); });
+  state_->metadata["linears"][name] = linear.Save([&](const std::string& suffix, const at::Tensor& tensor) {
+    AppendTensor(state_->writer, name + suffix, tensor);
+  });
 }
 
 void ArtefactWriter::Finish() {
@@ -140,20 +148,23 @@ Model LoadArtefact(const std::filesystem::path& path) {
     at::Tensor values = ReadTensor(file, name);
     if (values.scalar_type() != at::kFloat || values.dim() != 1 || values.size(0) != size ||
         !at::isfinite(values).all().item<bool>()) {
-      throw Error(ErrorKind::kData, {"a norm has the wrong shape or type, or is not finite", std::to_string(size) + " fp32 values",
-                                     std::to_string(values.numel()), where + ": " + name, "compress the model again"});
+      throw Error(ErrorKind::kData, {"a norm has the wrong shape or type, or is not finite",
+                                     std::to_string(size) + " fp32 values", std::to_string(values.numel()),
+                                     where + ": " + name, "compress the model again"});
     }
     return values;
   };
   const auto fill = [&](const LinearSlot& slot, int64_t rows, int64_t cols) {
     const std::string here = where + ": " + slot.name;
-    std::unique_ptr<Linear> linear =
-        LoadLinear(Require<Json>(linears, slot.name, where),
-                   [&](const std::string& suffix) { return ReadTensor(file, slot.name + suffix); }, here);
+    std::unique_ptr<Linear> linear = LoadLinear(
+        Require<Json>(linears, slot.name, where),
+        [&](const std::string& suffix) { return ReadTensor(file, slot.name + suffix); }, here);
     if (linear->out_features() != rows || linear->in_features() != cols) {
-      throw Error(ErrorKind::kData, {"a linear has another shape than the config says", std::to_string(rows) + "x" + std::to_string(cols),
-                                     std::to_string(linear->out_features()) + "x" + std::to_string(linear->in_features()), here,
-                                     "compress the model again"});
+      throw Error(ErrorKind::kData,
+                  {"a linear has another shape than the config says",
+                   std::to_string(rows) + "x" + std::to_string(cols),
+                   std::to_string(linear->out_features()) + "x" + std::to_string(linear->in_features()), here,
+                   "compress the model again"});
     }
     return linear;
   };

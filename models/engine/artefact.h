@@ -1,6 +1,6 @@
-// An artefact is a compressed model as one file: what every phase after compression loads. It is a safetensors file whose
-// metadata key "tnbench" holds a JSON object with the config, the source, the method's canonical text and the
-// structure of every linear. Its hash (SHA-256 of the file) is its identity.
+// An artefact is a compressed model as one file: what every phase after compression loads. It is a
+// safetensors file whose metadata key "tnbench" holds a JSON object with the config, the source, the method's
+// canonical text and the structure of every linear. Its hash (SHA-256 of the file) is its identity.
 #pragma once
 
 #include <filesystem>

@@ -1,6 +1,6 @@
-// Attention over the cache without copying it. Keys lie transposed and values by slot, so that both q · kᵀ and p · v are
-// the panel multiplication of panel_kernels.h; every query row is computed in the order of its keys, whatever
-// pieces (spans) they lie in and whatever other queries are computed with it.
+// Attention over the cache without copying it. Keys lie transposed and values by slot, so that both q · kᵀ
+// and p · v are the panel multiplication of panel_kernels.h; every query row is computed in the order of its
+// keys, whatever pieces (spans) they lie in and whatever other queries are computed with it.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -37,7 +37,8 @@ void ComputeTile(const Tile& tile, const Shape& shape, const float* q, const flo
   int64_t end = 0, begin = INT64_MAX;
   for (int64_t i = tile.first; i < tile.first + tile.count; ++i) {
     end = std::max(end, positions[static_cast<size_t>(i)] + 1);
-    begin = std::min(begin, window > 0 ? std::max<int64_t>(0, positions[static_cast<size_t>(i)] + 1 - window) : 0);
+    begin = std::min(begin,
+                     window > 0 ? std::max<int64_t>(0, positions[static_cast<size_t>(i)] + 1 - window) : 0);
   }
   const int64_t stride = (end - begin + kPanel - 1) / kPanel * kPanel + kPanel;
   thread_local std::vector<float> queries, scores, sums, inverses;
@@ -49,19 +50,22 @@ void ComputeTile(const Tile& tile, const Shape& shape, const float* q, const flo
   const float scale = 1.0F / std::sqrt(static_cast<float>(shape.head_size));
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t query = tile.run->first_query + tile.first + row / shape.group;
-    const float* from = q + (query * shape.heads + tile.kv_head * shape.group + row % shape.group) * shape.head_size;
-    for (int64_t j = 0; j < shape.head_size; ++j) queries[static_cast<size_t>(row * shape.head_size + j)] = from[j] * scale;
+    const float* from =
+        q + (query * shape.heads + tile.kv_head * shape.group + row % shape.group) * shape.head_size;
+    for (int64_t j = 0; j < shape.head_size; ++j)
+      queries[static_cast<size_t>(row * shape.head_size + j)] = from[j] * scale;
   }
 
-  // Keys [begin, end) of the run, piece by piece; the last panel of a piece writes past its end, where the next
-  // piece or nobody follows.
+  // Keys [begin, end) of the run, piece by piece; the last panel of a piece writes past its end, where the
+  // next piece or nobody follows.
   const float* head_keys = keys + tile.kv_head * shape.head_size * shape.slots;
   int64_t logical = 0;
   for (const CacheSpan& span : tile.run->spans) {
     const int64_t from = std::max(begin, logical), to = std::min(end, logical + span.count);
     for (int64_t key = from; key < to; key += kPanel) {
-      kernels::MultiplyF32(head_keys + span.begin + (key - logical), shape.slots, queries.data(), shape.head_size, rows,
-                           shape.head_size, scores.data() + (key - begin), stride, false);
+      kernels::MultiplyF32(head_keys + span.begin + (key - logical), shape.slots, queries.data(),
+                           shape.head_size, rows, shape.head_size, scores.data() + (key - begin), stride,
+                           false);
     }
     logical += span.count;
   }
@@ -80,9 +84,9 @@ void ComputeTile(const Tile& tile, const Shape& shape, const float* q, const flo
     const int64_t from = std::max(begin, logical), to = std::min(end, logical + span.count);
     if (from < to) {
       for (int64_t column = 0; column < shape.value_width; column += kPanel) {
-        kernels::MultiplyF32(head_values + (span.begin + from - logical) * shape.value_width + column, shape.value_width,
-                             scores.data() + (from - begin), stride, rows, to - from, sums.data() + column,
-                             shape.value_width, accumulate);
+        kernels::MultiplyF32(head_values + (span.begin + from - logical) * shape.value_width + column,
+                             shape.value_width, scores.data() + (from - begin), stride, rows, to - from,
+                             sums.data() + column, shape.value_width, accumulate);
       }
       accumulate = true;
     }
@@ -91,7 +95,8 @@ void ComputeTile(const Tile& tile, const Shape& shape, const float* q, const flo
 
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t query = tile.run->first_query + tile.first + row / shape.group;
-    float* to = out + (query * shape.heads + tile.kv_head * shape.group + row % shape.group) * shape.head_size;
+    float* to =
+        out + (query * shape.heads + tile.kv_head * shape.group + row % shape.group) * shape.head_size;
     for (int64_t j = 0; j < shape.head_size; ++j) {
       to[j] = sums[static_cast<size_t>(row * shape.value_width + j)] * inverses[static_cast<size_t>(row)];
     }
@@ -99,8 +104,8 @@ void ComputeTile(const Tile& tile, const Shape& shape, const float* q, const flo
 }
 
 // The same with LibTorch's operators, run by run, for other devices.
-at::Tensor AttentionAnywhere(const at::Tensor& q, const std::vector<AttentionRun>& runs, const at::Tensor& keys,
-                             const at::Tensor& values, int64_t window) {
+at::Tensor AttentionAnywhere(const at::Tensor& q, const std::vector<AttentionRun>& runs,
+                             const at::Tensor& keys, const at::Tensor& values, int64_t window) {
   const int64_t heads = q.size(1), head_size = q.size(2), kv_heads = keys.size(0), group = heads / kv_heads;
   at::Tensor out = at::empty({q.size(0), heads * head_size}, q.options());
   for (const AttentionRun& run : runs) {
@@ -112,9 +117,9 @@ at::Tensor AttentionAnywhere(const at::Tensor& q, const std::vector<AttentionRun
     const at::Tensor index = at::tensor(slots, options);
     const at::Tensor position = at::tensor(run.positions, options).unsqueeze(1);
     const int64_t count = position.size(0);
-    const at::Tensor k = keys.index_select(2, index);                                // [kv, size, L]
-    const at::Tensor v = values.index_select(1, index).narrow(2, 0, head_size);      // [kv, L, size]
-    const at::Tensor mine = q.narrow(0, run.first_query, count)                      // [kv, count * group, size]
+    const at::Tensor k = keys.index_select(2, index);                            // [kv, size, L]
+    const at::Tensor v = values.index_select(1, index).narrow(2, 0, head_size);  // [kv, L, size]
+    const at::Tensor mine = q.narrow(0, run.first_query, count)                  // [kv, count * group, size]
                                 .reshape({count, kv_heads, group, head_size})
                                 .permute({1, 0, 2, 3})
                                 .reshape({kv_heads, count * group, head_size});
@@ -125,15 +130,17 @@ at::Tensor AttentionAnywhere(const at::Tensor& q, const std::vector<AttentionRun
     scores.masked_fill_(hidden.repeat_interleave(group, 0).unsqueeze(0), -INFINITY);
     const at::Tensor mixed = at::bmm(at::softmax(scores, -1), v);  // [kv, count * group, size]
     out.narrow(0, run.first_query, count)
-        .copy_(mixed.reshape({kv_heads, count, group, head_size}).permute({1, 0, 2, 3}).reshape({count, heads * head_size}));
+        .copy_(mixed.reshape({kv_heads, count, group, head_size})
+                   .permute({1, 0, 2, 3})
+                   .reshape({count, heads * head_size}));
   }
   return out;
 }
 
 }  // namespace
 
-void StoreKeysValues(const at::Tensor& k, const at::Tensor& v, const std::vector<int64_t>& slots, at::Tensor& keys,
-                     at::Tensor& values) {
+void StoreKeysValues(const at::Tensor& k, const at::Tensor& v, const std::vector<int64_t>& slots,
+                     at::Tensor& keys, at::Tensor& values) {
   const int64_t kv_heads = k.size(1), head_size = k.size(2);
   if (!k.is_cpu()) {
     const at::Tensor index = at::tensor(slots, at::TensorOptions(at::kLong).device(k.device()));
@@ -185,11 +192,13 @@ at::Tensor Attention(const at::Tensor& q, const std::vector<AttentionRun>& runs,
   float* to = out.mutable_data_ptr<float>();
   // Tiles differ much in work, so that threads take them one by one.
   std::atomic<size_t> next{0};
-  ParallelFor(std::min<int64_t>(Threads(), static_cast<int64_t>(tiles.size())), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t worker = begin; worker < end; ++worker) {
-      for (size_t i = next++; i < tiles.size(); i = next++) ComputeTile(tiles[i], shape, query, key, value, window, to);
-    }
-  });
+  ParallelFor(std::min<int64_t>(Threads(), static_cast<int64_t>(tiles.size())), 1,
+              [&](int64_t begin, int64_t end) {
+                for (int64_t worker = begin; worker < end; ++worker) {
+                  for (size_t i = next++; i < tiles.size(); i = next++)
+                    ComputeTile(tiles[i], shape, query, key, value, window, to);
+                }
+              });
   return out;
 }
 

@@ -16,7 +16,8 @@ std::pair<at::Tensor, at::Tensor> RotaryTables(const ModelConfig& config, int64_
   at::Tensor cosines = at::empty({positions, half}, at::kFloat);
   at::Tensor sines = at::empty({positions, half}, at::kFloat);
   for (int64_t j = 0; j < half; ++j) {
-    double frequency = std::pow(rope.theta, -2.0 * static_cast<double>(j) / static_cast<double>(config.head_size));
+    double frequency =
+        std::pow(rope.theta, -2.0 * static_cast<double>(j) / static_cast<double>(config.head_size));
     if (rope.scaling == RopeConfig::Scaling::kLinear) frequency /= rope.factor;
     if (rope.scaling == RopeConfig::Scaling::kLlama3) {
       const auto original = static_cast<double>(rope.original_context_length);
@@ -30,7 +31,8 @@ std::pair<at::Tensor, at::Tensor> RotaryTables(const ModelConfig& config, int64_
         frequency = (1 - smooth) * frequency / rope.factor + smooth * frequency;
       }
     }
-    // Hugging Face computes frequencies and angles in fp32; so do we, to agree with its logits at long positions.
+    // Hugging Face computes frequencies and angles in fp32; so do we, to agree with its logits at long
+    // positions.
     const auto single = static_cast<float>(frequency);
     for (int64_t position = 0; position < positions; ++position) {
       const float angle = static_cast<float>(position) * single;
@@ -87,14 +89,16 @@ Layout LayOut(const std::vector<TokenRun>& runs, const ModelConfig& config) {
     }
     layout.runs.push_back(std::move(attention));
   }
-  if (layout.slots.size() != tokens.size()) throw Error(ErrorKind::kInternal, "a run has not one cache slot a token");
+  if (layout.slots.size() != tokens.size())
+    throw Error(ErrorKind::kInternal, "a run has not one cache slot a token");
   layout.tokens = at::tensor(tokens, at::kLong);
   layout.positions = at::tensor(positions, at::kLong);
   return layout;
 }
 
 // Keeps only the queries of the wanted rows (ascending), which are renumbered from 0.
-std::vector<AttentionRun> KeepQueries(const std::vector<AttentionRun>& runs, const std::vector<int64_t>& rows) {
+std::vector<AttentionRun> KeepQueries(const std::vector<AttentionRun>& runs,
+                                      const std::vector<int64_t>& rows) {
   std::vector<AttentionRun> kept;
   size_t next = 0;
   for (const AttentionRun& run : runs) {
@@ -113,14 +117,17 @@ std::vector<AttentionRun> KeepQueries(const std::vector<AttentionRun>& runs, con
 
 }  // namespace
 
-at::Tensor Decoder::Forward(const std::vector<TokenRun>& runs, KvCache& cache, const std::vector<int64_t>& rows) const {
+at::Tensor Decoder::Forward(const std::vector<TokenRun>& runs, KvCache& cache,
+                            const std::vector<int64_t>& rows) const {
   const c10::InferenceMode no_gradients;
   const ModelConfig& config = model_.config;
   Layout layout = LayOut(runs, config);
   const int64_t n = layout.tokens.size(0);
   at::Tensor positions = layout.positions;
   at::Tensor hidden = model_.embedding.linear->weight(0)->Rows(layout.tokens).to(device_);
-  const auto forward = [&](const LinearSlot& slot, const at::Tensor& x) { return slot.linear->Forward(x, execution_); };
+  const auto forward = [&](const LinearSlot& slot, const at::Tensor& x) {
+    return slot.linear->Forward(x, execution_);
+  };
   for (size_t i = 0; i < model_.blocks.size(); ++i) {
     const Block& block = model_.blocks[i];
     at::Tensor& keys = cache.keys(static_cast<int64_t>(i));

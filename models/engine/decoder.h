@@ -1,9 +1,11 @@
-// Decoder computes with a Model: a batch of token runs in, hidden states and logits out, keys and values kept in a cache.
-// Runs of many sequences are packed one after the other without padding; a run may continue another one that lies in
-// the cache, and several runs may continue the same one (a shared prefix is computed once).
+// Decoder computes with a Model: a batch of token runs in, hidden states and logits out, keys and values kept
+// in a cache. Runs of many sequences are packed one after the other without padding; a run may continue
+// another one that lies in the cache, and several runs may continue the same one (a shared prefix is computed
+// once).
 //
-// On the CPU the results of a token depend neither on the other runs of the batch nor on the number of threads, to
-// the last bit, for dense models (factorized linears choose their way of computing by the size of the batch).
+// On the CPU the results of a token depend neither on the other runs of the batch nor on the number of
+// threads, to the last bit, for dense models (factorized linears choose their way of computing by the size of
+// the batch).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -25,8 +27,9 @@ struct CacheSpan {
 // New tokens of one sequence.
 struct TokenRun {
   std::vector<TokenId> tokens;
-  std::vector<CacheSpan> past;  // what they attend to, in order of position, all in the cache or earlier in the batch
-  std::vector<CacheSpan> own;   // where their keys and values go; counts sum to tokens.size()
+  std::vector<CacheSpan>
+      past;  // what they attend to, in order of position, all in the cache or earlier in the batch
+  std::vector<CacheSpan> own;  // where their keys and values go; counts sum to tokens.size()
 };
 
 class KvCache {
@@ -39,10 +42,14 @@ class KvCache {
   std::vector<CacheSpan> Allocate(int64_t count);
   void Release(const std::vector<CacheSpan>& spans);
 
-  // Keys lie transposed, so that a query meets 32 of them with one load, and both are padded so that whole panels
-  // can be read anywhere (attention.cc).
-  at::Tensor& keys(int64_t block) { return keys_[static_cast<size_t>(block)]; }      // [kv heads, head size, slots]
-  at::Tensor& values(int64_t block) { return values_[static_cast<size_t>(block)]; }  // [kv heads, slots, padded head]
+  // Keys lie transposed, so that a query meets 32 of them with one load, and both are padded so that whole
+  // panels can be read anywhere (attention.cc).
+  at::Tensor& keys(int64_t block) {
+    return keys_[static_cast<size_t>(block)];
+  }  // [kv heads, head size, slots]
+  at::Tensor& values(int64_t block) {
+    return values_[static_cast<size_t>(block)];
+  }  // [kv heads, slots, padded head]
   // Bytes of one token over all blocks.
   int64_t token_bytes() const;
 
@@ -55,17 +62,19 @@ class KvCache {
 
 class Decoder {
  public:
-  explicit Decoder(const Model& model, at::Device device = at::kCPU, Execution execution = Execution::kAutomatic);
+  explicit Decoder(const Model& model, at::Device device = at::kCPU,
+                   Execution execution = Execution::kAutomatic);
   ~Decoder();
 
   const Model& model() const { return model_; }
   at::Device device() const { return device_; }
   void set_execution(Execution execution) { execution_ = execution; }
 
-  // Hidden states after the final norm, one row a token of all runs in order: [tokens, hidden]. Fills the cache. With
-  // `rows` (indices into the tokens of all runs, ascending) only these rows are returned, and the last block computes
-  // no more than they need.
-  at::Tensor Forward(const std::vector<TokenRun>& runs, KvCache& cache, const std::vector<int64_t>& rows) const;
+  // Hidden states after the final norm, one row a token of all runs in order: [tokens, hidden]. Fills the
+  // cache. With `rows` (indices into the tokens of all runs, ascending) only these rows are returned, and the
+  // last block computes no more than they need.
+  at::Tensor Forward(const std::vector<TokenRun>& runs, KvCache& cache,
+                     const std::vector<int64_t>& rows) const;
   // [n, hidden] -> [n, vocabulary]
   at::Tensor Logits(const at::Tensor& hidden) const;
 

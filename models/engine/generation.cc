@@ -49,9 +49,15 @@ struct Sequence {
 
 class Generation {
  public:
-  Generation(const Decoder& decoder, const Tokenizer& tokenizer, KvCache& cache, const DecoderModelOptions& options,
-             const std::vector<GenerateRequest>& requests, const GenerateSink& sink)
-      : decoder_(decoder), tokenizer_(tokenizer), cache_(cache), options_(options), requests_(requests), sink_(sink) {
+  Generation(const Decoder& decoder, const Tokenizer& tokenizer, KvCache& cache,
+             const DecoderModelOptions& options, const std::vector<GenerateRequest>& requests,
+             const GenerateSink& sink)
+      : decoder_(decoder),
+        tokenizer_(tokenizer),
+        cache_(cache),
+        options_(options),
+        requests_(requests),
+        sink_(sink) {
     ends_ = tokenizer.EndOfGeneration();
   }
 
@@ -74,9 +80,10 @@ class Generation {
       const GenerateRequest& request = requests_[waiting_];
       const auto length = static_cast<int64_t>(request.prompt.size());
       if (length == 0 || request.max_new_tokens < 1 || Need(request) > options_.context_length) {
-        throw Error(ErrorKind::kInternal, "a generation request does not fit: prompt of " + std::to_string(length) +
-                                              " tokens and " + std::to_string(request.max_new_tokens) +
-                                              " new ones, context " + std::to_string(options_.context_length));
+        throw Error(ErrorKind::kInternal, "a generation request does not fit: prompt of " +
+                                              std::to_string(length) + " tokens and " +
+                                              std::to_string(request.max_new_tokens) + " new ones, context " +
+                                              std::to_string(options_.context_length));
       }
       if (reserved_ + Need(request) > cache_.capacity() && !active_.empty()) return;
       if (tokens > 0 && tokens + length > options_.batch_tokens) return;
@@ -156,8 +163,9 @@ class Generation {
 
 }  // namespace
 
-void GenerateAll(const Decoder& decoder, const Tokenizer& tokenizer, KvCache& cache, const DecoderModelOptions& options,
-                 const std::vector<GenerateRequest>& requests, const GenerateSink& sink) {
+void GenerateAll(const Decoder& decoder, const Tokenizer& tokenizer, KvCache& cache,
+                 const DecoderModelOptions& options, const std::vector<GenerateRequest>& requests,
+                 const GenerateSink& sink) {
   Generation(decoder, tokenizer, cache, options, requests, sink).Run();
 }
 

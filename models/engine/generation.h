@@ -1,5 +1,5 @@
-// Greedy generation for many sequences together: a place is refilled as soon as its sequence ends, prompts and single
-// new tokens share a batch.
+// Greedy generation for many sequences together: a place is refilled as soon as its sequence ends, prompts
+// and single new tokens share a batch.
 #pragma once
 
 #include <vector>
@@ -8,13 +8,15 @@
 
 namespace tnb {
 
-void GenerateAll(const Decoder& decoder, const Tokenizer& tokenizer, KvCache& cache, const DecoderModelOptions& options,
-                 const std::vector<GenerateRequest>& requests, const GenerateSink& sink);
+void GenerateAll(const Decoder& decoder, const Tokenizer& tokenizer, KvCache& cache,
+                 const DecoderModelOptions& options, const std::vector<GenerateRequest>& requests,
+                 const GenerateSink& sink);
 
 // Watches the text of a growing answer: gives the text before the first stop string as soon as there is one.
 class StopWatch {
  public:
-  StopWatch(const Tokenizer& tokenizer, const GenerateRequest& request) : tokenizer_(tokenizer), request_(request) {}
+  StopWatch(const Tokenizer& tokenizer, const GenerateRequest& request)
+      : tokenizer_(tokenizer), request_(request) {}
   // True when the answer, this token included, holds a stop string.
   bool Add(TokenId token);
   // The answer so far, cut before the stop string, without the leading space that was to be skipped.

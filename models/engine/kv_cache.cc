@@ -15,8 +15,10 @@ KvCache::KvCache(const ModelConfig& config, int64_t capacity, at::Device device)
   const int64_t slots = (capacity + 2 * kPanelRows + 15) / 16 * 16 | 16;
   const int64_t width = (config.head_size + kPanelRows - 1) / kPanelRows * kPanelRows;
   for (int64_t i = 0; i < config.block_count; ++i) {
-    keys_.push_back(at::zeros({config.kv_head_count, config.head_size, slots}, at::TensorOptions(at::kFloat).device(device)));
-    values_.push_back(at::zeros({config.kv_head_count, slots, width}, at::TensorOptions(at::kFloat).device(device)));
+    keys_.push_back(at::zeros({config.kv_head_count, config.head_size, slots},
+                              at::TensorOptions(at::kFloat).device(device)));
+    values_.push_back(
+        at::zeros({config.kv_head_count, slots, width}, at::TensorOptions(at::kFloat).device(device)));
   }
 }
 
@@ -48,7 +50,8 @@ void KvCache::Release(const std::vector<CacheSpan>& spans) {
     free_ += span.count;
     free_spans_.push_back(span);
   }
-  std::sort(free_spans_.begin(), free_spans_.end(), [](const CacheSpan& a, const CacheSpan& b) { return a.begin < b.begin; });
+  std::sort(free_spans_.begin(), free_spans_.end(),
+            [](const CacheSpan& a, const CacheSpan& b) { return a.begin < b.begin; });
   std::vector<CacheSpan> merged;
   for (const CacheSpan& span : free_spans_) {
     if (span.count == 0) continue;

@@ -48,8 +48,9 @@ Json SaveWeight(const Weight& weight, const TensorSink& sink) {
 
 at::Tensor TrainableValues(const Weight& weight) {
   if (weight.size().code_bits > 0) {
-    throw Error(ErrorKind::kUnsupported, {"weights stored as " + weight.format() + " cannot be trained", "floating-point weights",
-                                          weight.format(), "", "leave the quantizing stage out, or train before it"});
+    throw Error(ErrorKind::kUnsupported,
+                {"weights stored as " + weight.format() + " cannot be trained", "floating-point weights",
+                 weight.format(), "", "leave the quantizing stage out, or train before it"});
   }
   return weight.Dense();
 }
@@ -87,10 +88,13 @@ class DenseLinear : public Linear {
 
 }  // namespace
 
-std::unique_ptr<Linear> MakeDenseLinear(WeightPtr weight) { return std::make_unique<DenseLinear>(std::move(weight)); }
+std::unique_ptr<Linear> MakeDenseLinear(WeightPtr weight) {
+  return std::make_unique<DenseLinear>(std::move(weight));
+}
 
 // In network.cc.
-std::unique_ptr<Linear> LoadNetworkLinear(const Json& json, const TensorSource& source, const std::string& where);
+std::unique_ptr<Linear> LoadNetworkLinear(const Json& json, const TensorSource& source,
+                                          const std::string& where);
 
 std::unique_ptr<Linear> LoadLinear(const Json& json, const TensorSource& source, const std::string& where) {
   const auto type = Require<std::string>(json, "type", where);
@@ -106,7 +110,8 @@ std::unique_ptr<Linear> LoadLinear(const Json& json, const TensorSource& source,
   if (Require<bool>(json, "bias", where)) {
     const at::Tensor bias = source(".bias");
     if (bias.scalar_type() != at::kFloat || bias.dim() != 1 || bias.size(0) != linear->out_features()) {
-      throw Error(ErrorKind::kData, {"a bias has the wrong shape or type", std::to_string(linear->out_features()) + " fp32 values",
+      throw Error(ErrorKind::kData, {"a bias has the wrong shape or type",
+                                     std::to_string(linear->out_features()) + " fp32 values",
                                      std::to_string(bias.numel()), where, ""});
     }
     linear->set_bias(bias);

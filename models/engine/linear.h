@@ -1,5 +1,5 @@
-// Linear is an operator y = x · Wᵀ (+ bias) over one or more weights: dense, or a tensor network. Its structure is
-// fixed; the storage of each weight can be replaced (that is how "mpo+int8" composes).
+// Linear is an operator y = x · Wᵀ (+ bias) over one or more weights: dense, or a tensor network. Its
+// structure is fixed; the storage of each weight can be replaced (that is how "mpo+int8" composes).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -49,8 +49,8 @@ class Linear {
   const at::Tensor& bias() const { return bias_; }
   void set_bias(at::Tensor bias) { bias_ = std::move(bias); }
 
-  // Differentiable form for training: leaf tensors (fp32) of all trainable scalars, and a forward over them. Throws
-  // Error{kUnsupported} when a weight stores codes (its scalars cannot be trained yet).
+  // Differentiable form for training: leaf tensors (fp32) of all trainable scalars, and a forward over them.
+  // Throws Error{kUnsupported} when a weight stores codes (its scalars cannot be trained yet).
   virtual std::vector<at::Tensor> TrainableTensors() const = 0;
   virtual at::Tensor ForwardWith(const std::vector<at::Tensor>& tensors, const at::Tensor& x) const = 0;
 
@@ -73,11 +73,12 @@ struct NetworkTensor {
   std::vector<int> legs;
 };
 
-// A tensor network W[out legs, in legs] = contraction over all shared legs. Serves MPO, low rank (a chain of two),
-// Tucker, PEPS and Kronecker sums: x absorbs one core after the other, each step one matrix multiplication. The order
-// of the cores is the cheapest found (all orders up to 6 cores, both directions beyond).
-// `out_legs` and `in_legs` list the outer legs most significant first; their sizes multiply to out and in.
-std::unique_ptr<Linear> MakeNetworkLinear(const std::vector<NetworkTensor>& cores, const std::vector<int>& out_legs,
-                                          const std::vector<int>& in_legs);
+// A tensor network W[out legs, in legs] = contraction over all shared legs. Serves MPO, low rank (a chain of
+// two), Tucker, PEPS and Kronecker sums: x absorbs one core after the other, each step one matrix
+// multiplication. The order of the cores is the cheapest found (all orders up to 6 cores, both directions
+// beyond). `out_legs` and `in_legs` list the outer legs most significant first; their sizes multiply to out
+// and in.
+std::unique_ptr<Linear> MakeNetworkLinear(const std::vector<NetworkTensor>& cores,
+                                          const std::vector<int>& out_legs, const std::vector<int>& in_legs);
 
 }  // namespace tnb

@@ -36,8 +36,8 @@ LinearSlot& Model::Slot(const std::string& name) {
   for (LinearSlot* slot : Slots()) {
     if (slot->name == name) return *slot;
   }
-  throw Error(ErrorKind::kUsage, {"the model has no linear '" + name + "'", "embedding, head or blocks.N.{q,k,v,o,gate,up,down}",
-                                  "", "", ""});
+  throw Error(ErrorKind::kUsage, {"the model has no linear '" + name + "'",
+                                  "embedding, head or blocks.N.{q,k,v,o,gate,up,down}", "", "", ""});
 }
 
 WeightSize Model::size() const {
@@ -54,7 +54,8 @@ WeightSize Model::size() const {
 
 bool Model::factorized() const {
   const auto slots = Slots();
-  return std::any_of(slots.begin(), slots.end(), [](const LinearSlot* slot) { return slot->linear->factorized(); });
+  return std::any_of(slots.begin(), slots.end(),
+                     [](const LinearSlot* slot) { return slot->linear->factorized(); });
 }
 
 Kernel Model::kernel() const {
@@ -67,12 +68,13 @@ Kernel Model::kernel() const {
   return worst;
 }
 
-Model BuildModel(const ModelConfig& config, const std::function<at::Tensor(const std::string& name, int64_t size)>& norm,
-                 const std::function<std::unique_ptr<Linear>(const LinearSlot&, int64_t rows, int64_t cols)>& fill) {
+Model BuildModel(
+    const ModelConfig& config, const std::function<at::Tensor(const std::string& name, int64_t size)>& norm,
+    const std::function<std::unique_ptr<Linear>(const LinearSlot&, int64_t rows, int64_t cols)>& fill) {
   Model model;
   model.config = config;
-  const auto place = [&](LinearSlot& slot, const std::string& name, LinearKind kind, int64_t block, int64_t rows,
-                         int64_t cols) {
+  const auto place = [&](LinearSlot& slot, const std::string& name, LinearKind kind, int64_t block,
+                         int64_t rows, int64_t cols) {
     slot.name = name;
     slot.kind = kind;
     slot.block = block;
@@ -104,7 +106,8 @@ Model BuildModel(const ModelConfig& config, const std::function<at::Tensor(const
 namespace {
 
 at::Tensor ReadTensor(const Checkpoint& checkpoint, const std::string& name, int64_t rows, int64_t cols) {
-  at::Tensor values = at::empty(cols == 1 ? std::vector<int64_t>{rows} : std::vector<int64_t>{rows, cols}, at::kFloat);
+  at::Tensor values =
+      at::empty(cols == 1 ? std::vector<int64_t>{rows} : std::vector<int64_t>{rows, cols}, at::kFloat);
   checkpoint.Read(name, 0, rows, values.mutable_data_ptr<float>());
   checkpoint.Release(name);
   return values;
@@ -112,9 +115,12 @@ at::Tensor ReadTensor(const Checkpoint& checkpoint, const std::string& name, int
 
 }  // namespace
 
-std::unique_ptr<Linear> ReadLinear(const Checkpoint& checkpoint, const LinearSlot& slot, int64_t rows, int64_t cols) {
-  std::unique_ptr<Linear> linear = MakeDenseLinear(MakeDenseWeight(ReadTensor(checkpoint, slot.name, rows, cols)));
-  if (checkpoint.Has(slot.name + ".bias")) linear->set_bias(ReadTensor(checkpoint, slot.name + ".bias", rows, 1));
+std::unique_ptr<Linear> ReadLinear(const Checkpoint& checkpoint, const LinearSlot& slot, int64_t rows,
+                                   int64_t cols) {
+  std::unique_ptr<Linear> linear =
+      MakeDenseLinear(MakeDenseWeight(ReadTensor(checkpoint, slot.name, rows, cols)));
+  if (checkpoint.Has(slot.name + ".bias"))
+    linear->set_bias(ReadTensor(checkpoint, slot.name + ".bias", rows, 1));
   return linear;
 }
 
@@ -122,7 +128,9 @@ Model LoadCheckpointModel(const Checkpoint& checkpoint, const std::string& name)
   Model model = BuildModel(
       checkpoint.config(),
       [&](const std::string& norm, int64_t size) { return ReadTensor(checkpoint, norm, size, 1); },
-      [&](const LinearSlot& slot, int64_t rows, int64_t cols) { return ReadLinear(checkpoint, slot, rows, cols); });
+      [&](const LinearSlot& slot, int64_t rows, int64_t cols) {
+        return ReadLinear(checkpoint, slot, rows, cols);
+      });
   model.source.name = name;
   model.source.path = checkpoint.tokenizer().path.string();
   model.source.tokenizer = checkpoint.tokenizer();

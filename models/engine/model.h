@@ -1,5 +1,5 @@
-// Model: a decoder made of linears, norms and an embedding, held in memory in whatever formats its weights have.
-// Computing with it is the Decoder's work (decoder.h); changing it is that of methods/.
+// Model: a decoder made of linears, norms and an embedding, held in memory in whatever formats its weights
+// have. Computing with it is the Decoder's work (decoder.h); changing it is that of methods/.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,8 +20,8 @@ namespace tnb {
 enum class LinearKind { kQ, kK, kV, kO, kGate, kUp, kDown, kEmbedding, kHead };
 std::string ToString(LinearKind kind);  // "q" ... "down" "embed" "head"
 
-// A place for a linear in the model. The embedding is one too: its linear is dense and is used by rows; with a
-// tied head it is also the head.
+// A place for a linear in the model. The embedding is one too: its linear is dense and is used by rows; with
+// a tied head it is also the head.
 struct LinearSlot {
   std::string name;  // canonical: "blocks.3.gate", "embedding", "head"
   LinearKind kind = LinearKind::kQ;
@@ -38,9 +38,9 @@ struct Block {
 
 // Identity of what was loaded.
 struct ModelSource {
-  std::string name;        // as the user said it
-  std::string path;        // checkpoint
-  std::string hash;        // Checkpoint::ContentHash
+  std::string name;  // as the user said it
+  std::string path;  // checkpoint
+  std::string hash;  // Checkpoint::ContentHash
   TokenizerSource tokenizer;
   bool random_weights = false;  // shapes only: time and memory can be measured, accuracy cannot
 };
@@ -68,12 +68,14 @@ class Model {
 };
 
 // Fills one slot after the other: `fill` is given each slot (linear null) and returns its linear.
-Model BuildModel(const ModelConfig& config, const std::function<at::Tensor(const std::string& name, int64_t size)>& norm,
-                 const std::function<std::unique_ptr<Linear>(const LinearSlot&, int64_t rows, int64_t cols)>& fill);
+Model BuildModel(
+    const ModelConfig& config, const std::function<at::Tensor(const std::string& name, int64_t size)>& norm,
+    const std::function<std::unique_ptr<Linear>(const LinearSlot&, int64_t rows, int64_t cols)>& fill);
 
 // A checkpoint as an fp32 model in memory. `path` and `name` go into `source`.
 Model LoadCheckpointModel(const Checkpoint& checkpoint, const std::string& name);
 // One linear of a checkpoint, dense fp32 (with its bias): what streaming compression reads.
-std::unique_ptr<Linear> ReadLinear(const Checkpoint& checkpoint, const LinearSlot& slot, int64_t rows, int64_t cols);
+std::unique_ptr<Linear> ReadLinear(const Checkpoint& checkpoint, const LinearSlot& slot, int64_t rows,
+                                   int64_t cols);
 
 }  // namespace tnb

@@ -30,7 +30,9 @@ int64_t Product(const std::vector<int>& legs, const Sizes& sizes) {
   return product;
 }
 
-bool Contains(const std::vector<int>& legs, int leg) { return std::find(legs.begin(), legs.end(), leg) != legs.end(); }
+bool Contains(const std::vector<int>& legs, int leg) {
+  return std::find(legs.begin(), legs.end(), leg) != legs.end();
+}
 
 std::vector<int> Without(const std::vector<int>& legs, const std::vector<int>& taken) {
   std::vector<int> rest;
@@ -69,7 +71,10 @@ NetworkTensor Contract(const NetworkTensor& a, const NetworkTensor& b) {
 class NetworkLinear : public Linear {
  public:
   NetworkLinear(std::vector<Core> cores, std::vector<int> out_legs, std::vector<int> in_legs, Sizes sizes)
-      : cores_(std::move(cores)), out_legs_(std::move(out_legs)), in_legs_(std::move(in_legs)), sizes_(std::move(sizes)) {
+      : cores_(std::move(cores)),
+        out_legs_(std::move(out_legs)),
+        in_legs_(std::move(in_legs)),
+        sizes_(std::move(sizes)) {
     std::vector<int> running = in_legs_;
     for (const Core& core : cores_) {
       const std::vector<int> rest = Without(running, core.takes);
@@ -86,7 +91,8 @@ class NetworkLinear : public Linear {
       for (const int leg : legs) {
         if (Contains(running, leg)) shared.push_back(leg);
       }
-      if (!running.empty()) rebuild_cost_ += Product(running, sizes_) * Product(Without(legs, shared), sizes_);
+      if (!running.empty())
+        rebuild_cost_ += Product(running, sizes_) * Product(Without(legs, shared), sizes_);
       running = Without(running, shared);
       const std::vector<int> added = Without(legs, shared);
       running.insert(running.end(), added.begin(), added.end());
@@ -101,7 +107,8 @@ class NetworkLinear : public Linear {
     std::set<std::string> formats;
     for (const Core& core : cores_) formats.insert(core.weight->format());
     std::string text = "network of " + std::to_string(cores_.size()) + " cores";
-    for (const std::string& format : formats) text += (&format == &*formats.begin() ? ", " : " and ") + format;
+    for (const std::string& format : formats)
+      text += (&format == &*formats.begin() ? ", " : " and ") + format;
     return text;
   }
 
@@ -122,7 +129,9 @@ class NetworkLinear : public Linear {
   }
 
   int64_t weight_count() const override { return static_cast<int64_t>(cores_.size()); }
-  const WeightPtr& weight(int64_t index) const override { return cores_.at(static_cast<size_t>(index)).weight; }
+  const WeightPtr& weight(int64_t index) const override {
+    return cores_.at(static_cast<size_t>(index)).weight;
+  }
   void ReplaceWeight(int64_t index, WeightPtr weight) override {
     cores_.at(static_cast<size_t>(index)).weight = std::move(weight);
   }
@@ -135,21 +144,23 @@ class NetworkLinear : public Linear {
 
   at::Tensor ForwardWith(const std::vector<at::Tensor>& tensors, const at::Tensor& x) const override {
     if (Choose(x.size(0)) == Execution::kRebuilt) return at::linear(x, RebuildFrom(tensors));
-    return ContractWith(x, [&](size_t index, const at::Tensor& rows) { return at::linear(rows, tensors[index]); });
+    return ContractWith(
+        x, [&](size_t index, const at::Tensor& rows) { return at::linear(rows, tensors[index]); });
   }
 
  protected:
   at::Tensor Multiply(const at::Tensor& x, Execution execution) const override {
     if (execution == Execution::kAutomatic) execution = Choose(x.size(0));
     if (execution == Execution::kContracted) {
-      return ContractWith(x, [&](size_t index, const at::Tensor& rows) { return cores_[index].weight->Matmul(rows); });
+      return ContractWith(
+          x, [&](size_t index, const at::Tensor& rows) { return cores_[index].weight->Matmul(rows); });
     }
     const at::Tensor w = Rebuild().to(x.device());
     if (!x.is_cpu()) return at::linear(x, w);
     const at::Tensor input = x.contiguous();
     at::Tensor y = at::empty({x.size(0), out_features()}, x.options());
-    DenseMatmul(w.const_data_ptr<float>(), w.size(0), w.size(1), input.const_data_ptr<float>(), w.size(1), x.size(0),
-                y.mutable_data_ptr<float>(), w.size(0));
+    DenseMatmul(w.const_data_ptr<float>(), w.size(0), w.size(1), input.const_data_ptr<float>(), w.size(1),
+                x.size(0), y.mutable_data_ptr<float>(), w.size(0));
     return y;
   }
 
@@ -169,8 +180,9 @@ class NetworkLinear : public Linear {
 
  private:
   Execution Choose(int64_t tokens) const {
-    return tokens * contracted_cost_ <= rebuild_cost_ + tokens * out_features() * in_features() ? Execution::kContracted
-                                                                                               : Execution::kRebuilt;
+    return tokens * contracted_cost_ <= rebuild_cost_ + tokens * out_features() * in_features()
+               ? Execution::kContracted
+               : Execution::kRebuilt;
   }
 
   std::vector<int64_t> Shape(const std::vector<int>& legs) const {
@@ -198,7 +210,8 @@ class NetworkLinear : public Linear {
   }
 
   // The running tensor [n, from...] with its legs in the order `to`.
-  at::Tensor Permuted(const at::Tensor& running, int64_t n, const std::vector<int>& from, const std::vector<int>& to) const {
+  at::Tensor Permuted(const at::Tensor& running, int64_t n, const std::vector<int>& from,
+                      const std::vector<int>& to) const {
     if (from == to) return running;
     std::vector<int64_t> shape{n}, axes{0};
     for (const int64_t size : Shape(from)) shape.push_back(size);
@@ -234,8 +247,8 @@ void SplitLegs(const std::vector<int>& legs, const std::set<int>& available, Cor
   for (const int leg : legs) (available.count(leg) > 0 ? core.takes : core.adds).push_back(leg);
 }
 
-int64_t OrderCost(const std::vector<NetworkTensor>& cores, const std::vector<size_t>& order, const std::vector<int>& in_legs,
-                  const Sizes& sizes) {
+int64_t OrderCost(const std::vector<NetworkTensor>& cores, const std::vector<size_t>& order,
+                  const std::vector<int>& in_legs, const Sizes& sizes) {
   std::vector<int> running = in_legs;
   int64_t cost = 0;
   for (const size_t index : order) {
@@ -275,14 +288,15 @@ std::vector<size_t> CheapestOrder(const std::vector<NetworkTensor>& cores, const
 
 }  // namespace
 
-std::unique_ptr<Linear> MakeNetworkLinear(const std::vector<NetworkTensor>& cores, const std::vector<int>& out_legs,
-                                          const std::vector<int>& in_legs) {
+std::unique_ptr<Linear> MakeNetworkLinear(const std::vector<NetworkTensor>& cores,
+                                          const std::vector<int>& out_legs, const std::vector<int>& in_legs) {
   Sizes sizes;
   for (const NetworkTensor& core : cores) {
     for (size_t i = 0; i < core.legs.size(); ++i) {
       const auto [entry, fresh] = sizes.emplace(core.legs[i], core.values.size(static_cast<int64_t>(i)));
       if (!fresh && entry->second != core.values.size(static_cast<int64_t>(i))) {
-        throw Error(ErrorKind::kInternal, "two cores disagree about the size of leg " + std::to_string(core.legs[i]));
+        throw Error(ErrorKind::kInternal,
+                    "two cores disagree about the size of leg " + std::to_string(core.legs[i]));
       }
     }
   }
@@ -293,7 +307,8 @@ std::unique_ptr<Linear> MakeNetworkLinear(const std::vector<NetworkTensor>& core
     SplitLegs(cores[index].legs, available, core);
     std::vector<int> order = core.adds;
     order.insert(order.end(), core.takes.begin(), core.takes.end());
-    const at::Tensor matrix = cores[index].values.permute(AxisOrder(cores[index].legs, order))
+    const at::Tensor matrix = cores[index]
+                                  .values.permute(AxisOrder(cores[index].legs, order))
                                   .reshape({Product(core.adds, sizes), Product(core.takes, sizes)});
     core.weight = MakeDenseWeight(matrix.contiguous());
     for (const int leg : core.takes) available.erase(leg);
@@ -303,7 +318,8 @@ std::unique_ptr<Linear> MakeNetworkLinear(const std::vector<NetworkTensor>& core
   return std::make_unique<NetworkLinear>(std::move(ordered), out_legs, in_legs, std::move(sizes));
 }
 
-std::unique_ptr<Linear> LoadNetworkLinear(const Json& json, const TensorSource& source, const std::string& where) {
+std::unique_ptr<Linear> LoadNetworkLinear(const Json& json, const TensorSource& source,
+                                          const std::string& where) {
   const auto fail = [&](const std::string& what) {
     throw Error(ErrorKind::kData, {"tensor network: " + what, "", "", where, "compress the model again"});
   };
@@ -329,17 +345,21 @@ std::unique_ptr<Linear> LoadNetworkLinear(const Json& json, const TensorSource& 
       if (available.erase(leg) == 0) fail("a core takes a leg that is not there");
     }
     for (const int leg : core.adds) {
-      if (sizes.count(leg) == 0 || !available.insert(leg).second) fail("a core adds a leg twice or without a size");
+      if (sizes.count(leg) == 0 || !available.insert(leg).second)
+        fail("a core adds a leg twice or without a size");
     }
     const std::string prefix = ".core" + std::to_string(cores.size());
-    core.weight = LoadWeight(Require<Json>(entry, "weight", where),
-                             [&](const std::string& suffix) { return source(prefix + suffix); }, where + prefix);
-    if (core.weight->rows() != Product(core.adds, sizes) || core.weight->cols() != Product(core.takes, sizes)) {
+    core.weight = LoadWeight(
+        Require<Json>(entry, "weight", where),
+        [&](const std::string& suffix) { return source(prefix + suffix); }, where + prefix);
+    if (core.weight->rows() != Product(core.adds, sizes) ||
+        core.weight->cols() != Product(core.takes, sizes)) {
       fail("a core has another shape than its legs");
     }
     cores.push_back(std::move(core));
   }
-  if (available != std::set<int>(out_legs.begin(), out_legs.end())) fail("the open legs are not those of the output");
+  if (available != std::set<int>(out_legs.begin(), out_legs.end()))
+    fail("the open legs are not those of the output");
   return std::make_unique<NetworkLinear>(std::move(cores), out_legs, in_legs, std::move(sizes));
 }
 

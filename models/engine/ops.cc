@@ -37,7 +37,8 @@ at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up) {
   const float* ups = u.const_data_ptr<float>();
   float* out = y.mutable_data_ptr<float>();
   ParallelFor(g.size(0), RowGrain(4 * size), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) kernels::SwiGluRow(gates + i * size, ups + i * size, size, out + i * size);
+    for (int64_t i = begin; i < end; ++i)
+      kernels::SwiGluRow(gates + i * size, ups + i * size, size, out + i * size);
   });
   return y;
 }
@@ -80,7 +81,8 @@ std::vector<RowSummary> Summarize(const at::Tensor& logits) {
   std::vector<RowSummary> summaries(static_cast<size_t>(rows.size(0)));
   ParallelFor(rows.size(0), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      summaries[static_cast<size_t>(i)] = kernels::SummarizeRow(rows.const_data_ptr<float>() + i * size, size);
+      summaries[static_cast<size_t>(i)] =
+          kernels::SummarizeRow(rows.const_data_ptr<float>() + i * size, size);
     }
   });
   return summaries;

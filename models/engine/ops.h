@@ -1,5 +1,5 @@
-// The operations of a decoder between its linears. On the CPU our own kernels, which treat every token by itself in a
-// fixed order; on other devices LibTorch's operators.
+// The operations of a decoder between its linears. On the CPU our own kernels, which treat every token by
+// itself in a fixed order; on other devices LibTorch's operators.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,7 +14,8 @@ namespace tnb {
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 // silu(gate) * up (arXiv 2002.05202); [n, size] each.
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up);
-// Rotates x [n, heads, head size] in place by the angles of `positions` (int64 [n]); half-split pairs (i, i + size / 2).
+// Rotates x [n, heads, head size] in place by the angles of `positions` (int64 [n]); half-split pairs (i, i +
+// size / 2).
 void Rotate(at::Tensor& x, const at::Tensor& positions, const at::Tensor& cosines, const at::Tensor& sines);
 
 // Queries of one run and the keys they may see: logical key j of the run lies in `spans`, in order.
@@ -25,10 +26,10 @@ struct AttentionRun {
 };
 
 // Copies k and v [n, kv heads, head size] into the slots.
-void StoreKeysValues(const at::Tensor& k, const at::Tensor& v, const std::vector<int64_t>& slots, at::Tensor& keys,
-                     at::Tensor& values);
-// softmax(q · kᵀ / sqrt(head size)) · v with grouped heads; q [n, heads, head size]; `window` > 0 limits how many keys
-// a query sees (itself included). Returns [n, heads * head size].
+void StoreKeysValues(const at::Tensor& k, const at::Tensor& v, const std::vector<int64_t>& slots,
+                     at::Tensor& keys, at::Tensor& values);
+// softmax(q · kᵀ / sqrt(head size)) · v with grouped heads; q [n, heads, head size]; `window` > 0 limits how
+// many keys a query sees (itself included). Returns [n, heads * head size].
 at::Tensor Attention(const at::Tensor& q, const std::vector<AttentionRun>& runs, const at::Tensor& keys,
                      const at::Tensor& values, int64_t window);
 
@@ -43,7 +44,8 @@ namespace kernels {
 
 void RmsNormRow(const float* x, const float* weight, int64_t size, float epsilon, float* y);
 void SwiGluRow(const float* gate, const float* up, int64_t size, float* y);
-// Turns scores [first, last] into exp(score - max) in place, everything else of [0, end) into 0; returns 1 / sum.
+// Turns scores [first, last] into exp(score - max) in place, everything else of [0, end) into 0; returns 1 /
+// sum.
 float SoftmaxRow(float* scores, int64_t first, int64_t last, int64_t end);
 RowSummary SummarizeRow(const float* logits, int64_t size);
 

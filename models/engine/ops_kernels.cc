@@ -12,10 +12,9 @@
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "models/engine/ops_kernels.cc"
+#include <hwy/contrib/math/math-inl.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
-
-#include <hwy/contrib/math/math-inl.h>
 
 HWY_BEFORE_NAMESPACE();
 namespace tnb::kernels::HWY_NAMESPACE {
@@ -43,7 +42,8 @@ void RmsNormRow(const float* HWY_RESTRICT x, const float* HWY_RESTRICT weight, i
   for (; i < size; ++i) y[i] = x[i] * inverse * weight[i];
 }
 
-void SwiGluRow(const float* HWY_RESTRICT gate, const float* HWY_RESTRICT up, int64_t size, float* HWY_RESTRICT y) {
+void SwiGluRow(const float* HWY_RESTRICT gate, const float* HWY_RESTRICT up, int64_t size,
+               float* HWY_RESTRICT y) {
   const DF d;
   const auto one = hn::Set(d, 1.0F);
   int64_t i = 0;
@@ -127,7 +127,9 @@ float SoftmaxRow(float* scores, int64_t first, int64_t last, int64_t end) {
   return HWY_DYNAMIC_DISPATCH(SoftmaxRow)(scores, first, last, end);
 }
 
-RowSummary SummarizeRow(const float* logits, int64_t size) { return HWY_DYNAMIC_DISPATCH(SummarizeRow)(logits, size); }
+RowSummary SummarizeRow(const float* logits, int64_t size) {
+  return HWY_DYNAMIC_DISPATCH(SummarizeRow)(logits, size);
+}
 
 }  // namespace tnb::kernels
 #endif

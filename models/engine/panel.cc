@@ -116,8 +116,8 @@ PanelMatrix PackF16(const uint16_t* source, int64_t rows, int64_t cols) {
   return w;
 }
 
-PanelMatrix PackInteger(int bits, const uint8_t* codes, const uint16_t* scales, const uint8_t* zeros, int32_t zero_point,
-                        int64_t group, int64_t rows, int64_t cols) {
+PanelMatrix PackInteger(int bits, const uint8_t* codes, const uint16_t* scales, const uint8_t* zeros,
+                        int32_t zero_point, int64_t group, int64_t rows, int64_t cols) {
   PanelMatrix w = Empty(bits == 8 ? PanelType::kInt8 : PanelType::kInt4, rows, cols);
   w.group = group;
   w.zero_point = zero_point;

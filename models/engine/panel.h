@@ -74,8 +74,8 @@ PanelMatrix PackBF16(const uint16_t* w, int64_t rows, int64_t cols);
 PanelMatrix PackF16(const uint16_t* w, int64_t rows, int64_t cols);
 // codes: one byte each, row-major. scales: fp16 bits [rows, groups]. zeros: one byte each [rows, groups],
 // or nullptr for symmetric codes around `zero_point`.
-PanelMatrix PackInteger(int bits, const uint8_t* codes, const uint16_t* scales, const uint8_t* zeros, int32_t zero_point,
-                        int64_t group, int64_t rows, int64_t cols);
+PanelMatrix PackInteger(int bits, const uint8_t* codes, const uint16_t* scales, const uint8_t* zeros,
+                        int32_t zero_point, int64_t group, int64_t rows, int64_t cols);
 // The inverses, row-major.
 void UnpackBits16(const PanelMatrix& w, uint16_t* out);  // bf16 and fp16
 void UnpackCodes(const PanelMatrix& w, uint8_t* codes, uint16_t* scales, uint8_t* zeros);
@@ -84,11 +84,11 @@ void UnpackF32(const PanelMatrix& w, int64_t begin, int64_t end, float* out);
 
 // y[n, rows] = x[n, cols] · Wᵀ, row-major with the given strides (in elements); threads as set for LibTorch.
 // kInt8 activations need an integer type; kBF16 activations need kBF16.
-void PanelMatmul(const PanelMatrix& w, Activation activation, const float* x, int64_t x_stride, int64_t n, float* y,
-                 int64_t y_stride);
+void PanelMatmul(const PanelMatrix& w, Activation activation, const float* x, int64_t x_stride, int64_t n,
+                 float* y, int64_t y_stride);
 // The same with a plain row-major fp32 matrix.
-void DenseMatmul(const float* w, int64_t rows, int64_t cols, const float* x, int64_t x_stride, int64_t n, float* y,
-                 int64_t y_stride);
+void DenseMatmul(const float* w, int64_t rows, int64_t cols, const float* x, int64_t x_stride, int64_t n,
+                 float* y, int64_t y_stride);
 
 uint16_t FloatToHalf(float value);
 uint16_t FloatToBF16(float value);

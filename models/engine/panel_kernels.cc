@@ -22,12 +22,14 @@ namespace hn = hwy::HWY_NAMESPACE;
 using DF = hn::CappedTag<float, 16>;
 constexpr int kLanes = static_cast<int>(hn::MaxLanes(DF()));
 constexpr int kVectors = static_cast<int>(kPanelRows) / kLanes;  // a row of 32 results
-// Rows of x computed together: as many accumulators as fit the registers (32 with AVX-512 and NEON, 16 elsewhere).
+// Rows of x computed together: as many accumulators as fit the registers (32 with AVX-512 and NEON, 16
+// elsewhere).
 constexpr int kTile = kVectors == 2 ? 12 : kVectors == 4 ? 3 : 2;
 
 template <int kRows>
-HWY_INLINE void TileF32(const float* HWY_RESTRICT b, int64_t b_stride, const float* HWY_RESTRICT x, int64_t x_stride,
-                        int64_t depth, float* HWY_RESTRICT y, int64_t y_stride, bool accumulate) {
+HWY_INLINE void TileF32(const float* HWY_RESTRICT b, int64_t b_stride, const float* HWY_RESTRICT x,
+                        int64_t x_stride, int64_t depth, float* HWY_RESTRICT y, int64_t y_stride,
+                        bool accumulate) {
   const DF d;
   hn::Vec<DF> sum[kRows][kVectors];
   for (int i = 0; i < kRows; ++i) {
@@ -49,8 +51,8 @@ HWY_INLINE void TileF32(const float* HWY_RESTRICT b, int64_t b_stride, const flo
 }
 
 template <int kRows>
-void TailF32(const float* b, int64_t b_stride, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y, int64_t y_stride,
-             bool accumulate) {
+void TailF32(const float* b, int64_t b_stride, const float* x, int64_t x_stride, int64_t n, int64_t depth,
+             float* y, int64_t y_stride, bool accumulate) {
   if constexpr (kRows > 0) {
     if (n == kRows) {
       TileF32<kRows>(b, b_stride, x, x_stride, depth, y, y_stride, accumulate);
@@ -60,13 +62,14 @@ void TailF32(const float* b, int64_t b_stride, const float* x, int64_t x_stride,
   }
 }
 
-void MultiplyF32(const float* b, int64_t b_stride, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y,
-                 int64_t y_stride, bool accumulate) {
+void MultiplyF32(const float* b, int64_t b_stride, const float* x, int64_t x_stride, int64_t n, int64_t depth,
+                 float* y, int64_t y_stride, bool accumulate) {
   int64_t i = 0;
   for (; i + kTile <= n; i += kTile) {
     TileF32<kTile>(b, b_stride, x + i * x_stride, x_stride, depth, y + i * y_stride, y_stride, accumulate);
   }
-  TailF32<kTile - 1>(b, b_stride, x + i * x_stride, x_stride, n - i, depth, y + i * y_stride, y_stride, accumulate);
+  TailF32<kTile - 1>(b, b_stride, x + i * x_stride, x_stride, n - i, depth, y + i * y_stride, y_stride,
+                     accumulate);
 }
 
 // One vector of scales and zero points of a group, rows v * kLanes and on.
@@ -76,10 +79,12 @@ HWY_INLINE hn::Vec<DF> ScaleVector(const PanelMatrix& w, int64_t panel, int64_t 
   return hn::PromoteTo(DF(), hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(scales)));
 }
 
-HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> ZeroVector(const PanelMatrix& w, int64_t panel, int64_t group, int v) {
+HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> ZeroVector(const PanelMatrix& w, int64_t panel, int64_t group,
+                                                      int v) {
   const hn::RebindToSigned<DF> di;
   if (w.zeros.size() == 0) return hn::Set(di, w.zero_point);
-  const uint8_t* packed = w.zeros.as<uint8_t>() + ((panel * w.groups() + group) * kPanelRows + v * kLanes) / 2;
+  const uint8_t* packed =
+      w.zeros.as<uint8_t>() + ((panel * w.groups() + group) * kPanelRows + v * kLanes) / 2;
   HWY_ALIGN int32_t zeros[kLanes];
   for (int lane = 0; lane < kLanes; ++lane) {
     zeros[lane] = lane % 2 == 0 ? packed[lane / 2] & 15 : packed[lane / 2] >> 4;
@@ -151,7 +156,8 @@ void ExpandPanel(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end
   switch (w.type) {
     case PanelType::kF32: {
       const float* data = w.data.as<float>() + panel * w.cols * kPanelRows;
-      std::memcpy(out, data + begin * kPanelRows, static_cast<size_t>((end - begin) * kPanelRows) * sizeof(float));
+      std::memcpy(out, data + begin * kPanelRows,
+                  static_cast<size_t>((end - begin) * kPanelRows) * sizeof(float));
       break;
     }
     case PanelType::kBF16:
@@ -169,9 +175,11 @@ void ExpandPanel(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end
   }
 }
 
-// The portable form of the integer kernel, one row of x at a time; the same sums in the same order as the VNNI form.
+// The portable form of the integer kernel, one row of x at a time; the same sums in the same order as the
+// VNNI form.
 template <int kBits>
-void IntegerRow(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t row, float* HWY_RESTRICT y) {
+void IntegerRow(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t row,
+                float* HWY_RESTRICT y) {
   const DF d;
   const hn::RebindToSigned<DF> di;
   const hn::RebindToUnsigned<DF> du;
@@ -213,8 +221,8 @@ void IntegerRow(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, in
   }
 }
 
-void MultiplyIntegerPortable(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,
-                             int64_t y_stride) {
+void MultiplyIntegerPortable(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n,
+                             float* y, int64_t y_stride) {
   for (int64_t i = 0; i < n; ++i) {
     if (w.type == PanelType::kInt8) {
       IntegerRow<8>(w, panel, x, i, y + i * y_stride);
@@ -224,8 +232,8 @@ void MultiplyIntegerPortable(const PanelMatrix& w, int64_t panel, const Quantize
   }
 }
 
-void QuantizeInput(const float* HWY_RESTRICT x, int64_t cols, int8_t* HWY_RESTRICT codes, float* HWY_RESTRICT scales,
-                   int32_t* HWY_RESTRICT sums) {
+void QuantizeInput(const float* HWY_RESTRICT x, int64_t cols, int8_t* HWY_RESTRICT codes,
+                   float* HWY_RESTRICT scales, int32_t* HWY_RESTRICT sums) {
   const DF d;
   const hn::RebindToSigned<DF> di;
   const hn::Rebind<int8_t, DF> d8;
@@ -264,8 +272,8 @@ bool HasVnni();
 void MultiplyIntegerVnni(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,
                          int64_t y_stride);
 
-void MultiplyF32(const float* b, int64_t b_stride, const float* x, int64_t x_stride, int64_t n, int64_t depth, float* y,
-                 int64_t y_stride, bool accumulate) {
+void MultiplyF32(const float* b, int64_t b_stride, const float* x, int64_t x_stride, int64_t n, int64_t depth,
+                 float* y, int64_t y_stride, bool accumulate) {
   HWY_DYNAMIC_DISPATCH(MultiplyF32)(b, b_stride, x, x_stride, n, depth, y, y_stride, accumulate);
 }
 
@@ -277,7 +285,8 @@ void QuantizeInput(const float* x, int64_t cols, int8_t* codes, float* scales, i
   HWY_DYNAMIC_DISPATCH(QuantizeInput)(x, cols, codes, scales, sums);
 }
 
-void MultiplyInteger(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y, int64_t y_stride) {
+void MultiplyInteger(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,
+                     int64_t y_stride) {
   static const bool has_vnni = HasVnni();
   if (has_vnni) {
     MultiplyIntegerVnni(w, panel, x, n, y, y_stride);

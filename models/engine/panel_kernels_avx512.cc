@@ -38,13 +38,14 @@ TNB_VNNI inline __m512i LoadZeros(const uint8_t* packed) {
 
 // kRows rows of x against one panel; see IntegerRow in panel_kernels.cc for the arithmetic.
 template <int kRows, int kBits, bool kGrouped>
-TNB_VNNI inline void TileInteger(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t first, float* y,
-                                 int64_t y_stride) {
+TNB_VNNI inline void TileInteger(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t first,
+                                 float* y, int64_t y_stride) {
   constexpr int kUnit = kBits == 8 ? 4 : 8;
   const uint8_t* data = w.data.as<uint8_t>() + static_cast<size_t>(panel) * w.panel_bytes();
   const int64_t weight_groups = w.groups();
   const uint16_t* scales = w.scales.as<uint16_t>() + panel * weight_groups * kPanelRows;
-  const uint8_t* zeros = w.zeros.size() > 0 ? w.zeros.as<uint8_t>() + panel * weight_groups * kPanelRows / 2 : nullptr;
+  const uint8_t* zeros =
+      w.zeros.size() > 0 ? w.zeros.as<uint8_t>() + panel * weight_groups * kPanelRows / 2 : nullptr;
   const int8_t* codes = x.codes + first * x.padded;
   const __m512i nibble = _mm512_set1_epi8(15);
 
@@ -116,8 +117,8 @@ TNB_VNNI inline void TileInteger(const PanelMatrix& w, int64_t panel, const Quan
 }
 
 template <int kRows, int kBits, bool kGrouped>
-TNB_VNNI void TilesInteger(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t first, int64_t n, float* y,
-                           int64_t y_stride) {
+TNB_VNNI void TilesInteger(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t first,
+                           int64_t n, float* y, int64_t y_stride) {
   if constexpr (kRows > 0) {
     for (; n >= kRows; n -= kRows, first += kRows) {
       TileInteger<kRows, kBits, kGrouped>(w, panel, x, first, y + first * y_stride, y_stride);
@@ -127,7 +128,8 @@ TNB_VNNI void TilesInteger(const PanelMatrix& w, int64_t panel, const QuantizedI
 }
 
 template <int kRows>
-TNB_BF16 inline void TileBF16(const uint8_t* b, const uint16_t* x, int64_t pairs, float* y, int64_t y_stride) {
+TNB_BF16 inline void TileBF16(const uint8_t* b, const uint16_t* x, int64_t pairs, float* y,
+                              int64_t y_stride) {
   __m512 sum[kRows][2];
   for (int i = 0; i < kRows; ++i) sum[i][0] = sum[i][1] = _mm512_setzero_ps();
   for (int64_t k = 0; k < pairs; ++k) {
@@ -149,10 +151,12 @@ TNB_BF16 inline void TileBF16(const uint8_t* b, const uint16_t* x, int64_t pairs
 }
 
 template <int kRows>
-TNB_BF16 void TilesBF16(const uint8_t* b, const uint16_t* x, int64_t pairs, int64_t n, float* y, int64_t y_stride) {
+TNB_BF16 void TilesBF16(const uint8_t* b, const uint16_t* x, int64_t pairs, int64_t n, float* y,
+                        int64_t y_stride) {
   if constexpr (kRows > 0) {
     int64_t i = 0;
-    for (; i + kRows <= n; i += kRows) TileBF16<kRows>(b, x + i * pairs * 2, pairs, y + i * y_stride, y_stride);
+    for (; i + kRows <= n; i += kRows)
+      TileBF16<kRows>(b, x + i * pairs * 2, pairs, y + i * y_stride, y_stride);
     TilesBF16<kRows - 1>(b, x + i * pairs * 2, pairs, n - i, y + i * y_stride, y_stride);
   }
 }
@@ -160,8 +164,9 @@ TNB_BF16 void TilesBF16(const uint8_t* b, const uint16_t* x, int64_t pairs, int6
 }  // namespace
 
 bool HasVnni() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vnni");
 }
 
 void MultiplyIntegerVnni(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,

@@ -9,8 +9,8 @@
 namespace tnb {
 namespace {
 
-// Columns expanded at a time: a short piece that stays in the first-level cache when there are few rows to use it,
-// a long one that amortizes writing back the sums when there are many.
+// Columns expanded at a time: a short piece that stays in the first-level cache when there are few rows to
+// use it, a long one that amortizes writing back the sums when there are many.
 int64_t PieceColumns(int64_t n) { return n <= 8 ? 64 : 1024; }
 
 // Panels below which a thread is not worth waking: about 20 microseconds of work.
@@ -22,7 +22,8 @@ int64_t Grain(int64_t cols, int64_t n) {
 // Runs multiply(panel, y, y_stride) for every panel; the last panel, when it is not full, goes through a
 // buffer of whole rows.
 template <typename Multiply>
-void ForEachPanel(int64_t rows, int64_t cols, int64_t n, float* y, int64_t y_stride, const Multiply& multiply) {
+void ForEachPanel(int64_t rows, int64_t cols, int64_t n, float* y, int64_t y_stride,
+                  const Multiply& multiply) {
   const int64_t panels = (rows + kPanelRows - 1) / kPanelRows;
   ParallelFor(panels, Grain(cols, n), [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel) {
@@ -43,8 +44,8 @@ void ForEachPanel(int64_t rows, int64_t cols, int64_t n, float* y, int64_t y_str
 
 // Expand(panel, begin, end, out) fills a piece of a panel as fp32.
 template <typename Expand>
-void MultiplyExpanded(int64_t rows, int64_t cols, const float* x, int64_t x_stride, int64_t n, float* y, int64_t y_stride,
-                      const Expand& expand) {
+void MultiplyExpanded(int64_t rows, int64_t cols, const float* x, int64_t x_stride, int64_t n, float* y,
+                      int64_t y_stride, const Expand& expand) {
   const int64_t piece = PieceColumns(n);
   ForEachPanel(rows, cols, n, y, y_stride, [&](int64_t panel, float* out, int64_t out_stride) {
     thread_local std::vector<float> buffer;
@@ -57,7 +58,8 @@ void MultiplyExpanded(int64_t rows, int64_t cols, const float* x, int64_t x_stri
   });
 }
 
-void MultiplyQuantized(const PanelMatrix& w, const float* x, int64_t x_stride, int64_t n, float* y, int64_t y_stride) {
+void MultiplyQuantized(const PanelMatrix& w, const float* x, int64_t x_stride, int64_t n, float* y,
+                       int64_t y_stride) {
   const int64_t groups = (w.cols + 31) / 32;
   thread_local std::vector<int8_t> codes;
   thread_local std::vector<float> scales;
@@ -81,7 +83,8 @@ void MultiplyQuantized(const PanelMatrix& w, const float* x, int64_t x_stride, i
   });
 }
 
-void MultiplyRounded(const PanelMatrix& w, const float* x, int64_t x_stride, int64_t n, float* y, int64_t y_stride) {
+void MultiplyRounded(const PanelMatrix& w, const float* x, int64_t x_stride, int64_t n, float* y,
+                     int64_t y_stride) {
   const int64_t pairs = (w.cols + 1) / 2;
   if (kernels::HasBF16Dot()) {
     thread_local std::vector<uint16_t> rounded;
@@ -108,8 +111,8 @@ void MultiplyRounded(const PanelMatrix& w, const float* x, int64_t x_stride, int
 
 }  // namespace
 
-void PanelMatmul(const PanelMatrix& w, Activation activation, const float* x, int64_t x_stride, int64_t n, float* y,
-                 int64_t y_stride) {
+void PanelMatmul(const PanelMatrix& w, Activation activation, const float* x, int64_t x_stride, int64_t n,
+                 float* y, int64_t y_stride) {
   if (n == 0) return;
   if (activation == Activation::kInt8) return MultiplyQuantized(w, x, x_stride, n, y, y_stride);
   if (activation == Activation::kBF16) return MultiplyRounded(w, x, x_stride, n, y, y_stride);
@@ -118,8 +121,8 @@ void PanelMatmul(const PanelMatrix& w, Activation activation, const float* x, in
       const float* data = w.data.as<float>() + panel * w.cols * kPanelRows;
       const int64_t piece = PieceColumns(n) == 64 ? w.cols : 1024;
       for (int64_t k = 0; k < w.cols; k += piece) {
-        kernels::MultiplyF32(data + k * kPanelRows, kPanelRows, x + k, x_stride, n, std::min(piece, w.cols - k), out, out_stride,
-                             k > 0);
+        kernels::MultiplyF32(data + k * kPanelRows, kPanelRows, x + k, x_stride, n,
+                             std::min(piece, w.cols - k), out, out_stride, k > 0);
       }
     });
     return;
@@ -130,8 +133,8 @@ void PanelMatmul(const PanelMatrix& w, Activation activation, const float* x, in
                    });
 }
 
-void DenseMatmul(const float* w, int64_t rows, int64_t cols, const float* x, int64_t x_stride, int64_t n, float* y,
-                 int64_t y_stride) {
+void DenseMatmul(const float* w, int64_t rows, int64_t cols, const float* x, int64_t x_stride, int64_t n,
+                 float* y, int64_t y_stride) {
   MultiplyExpanded(rows, cols, x, x_stride, n, y, y_stride,
                    [&](int64_t panel, int64_t begin, int64_t end, float* out) {
                      const int64_t width = std::min(kPanelRows, rows - panel * kPanelRows);

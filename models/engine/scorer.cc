@@ -54,9 +54,10 @@ class TreeBuilder {
     for (size_t i = 0; i < requests.size(); ++i) {
       fed[i] = TokenIds(requests[i].tokens.begin(), requests[i].tokens.end() - 1);
     }
-    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return fed[a] != fed[b] ? fed[a] < fed[b] : a < b; });
-    // In sorted order a path shares with the one before exactly what it shares with any path so far. Nodes are cut
-    // where some pair of neighbors parts, so that no node has to be split later.
+    std::sort(order.begin(), order.end(),
+              [&](size_t a, size_t b) { return fed[a] != fed[b] ? fed[a] < fed[b] : a < b; });
+    // In sorted order a path shares with the one before exactly what it shares with any path so far. Nodes
+    // are cut where some pair of neighbors parts, so that no node has to be split later.
     std::vector<int64_t> shared(order.size() + 1, 0);
     for (size_t i = 1; i < order.size(); ++i) shared[i] = CommonPrefix(fed[order[i - 1]], fed[order[i]]);
     for (size_t i = 0; i < order.size(); ++i) {
@@ -112,7 +113,8 @@ class TreeBuilder {
     for (int64_t i = request.first_scored; i < static_cast<int64_t>(request.tokens.size()); ++i) {
       while (End(path_[at]) < i) ++at;  // the row of token i - 1 predicts token i
       const Node& node = tree_.nodes[static_cast<size_t>(path_[at])];
-      tree_.readings.push_back({path_[at], i - 1 - node.depth, index, request.tokens[static_cast<size_t>(i)]});
+      tree_.readings.push_back(
+          {path_[at], i - 1 - node.depth, index, request.tokens[static_cast<size_t>(i)]});
     }
   }
 
@@ -123,13 +125,15 @@ class TreeBuilder {
 
 class DecoderModel : public LanguageModel {
  public:
-  DecoderModel(const Decoder& decoder, std::shared_ptr<const Tokenizer> tokenizer, const DecoderModelOptions& options)
+  DecoderModel(const Decoder& decoder, std::shared_ptr<const Tokenizer> tokenizer,
+               const DecoderModelOptions& options)
       : decoder_(decoder), tokenizer_(std::move(tokenizer)), options_(options) {
     if (options_.context_length == 0) {
       options_.context_length = std::min<int64_t>(2048, decoder.model().config.context_length);
     }
     if (options_.cache_tokens == 0) {
-      // One path through the tree, the batch that is being computed, and generating sequences of a quarter context.
+      // One path through the tree, the batch that is being computed, and generating sequences of a quarter
+      // context.
       options_.cache_tokens = options_.batch_tokens + options_.context_length * (1 + options_.sequences / 4);
     }
   }
@@ -165,7 +169,8 @@ class DecoderModel : public LanguageModel {
         tokens += count;
         ++next;
       }
-      if (runs.empty()) throw Error(ErrorKind::kInternal, "the key-value cache cannot hold one path of requests");
+      if (runs.empty())
+        throw Error(ErrorKind::kInternal, "the key-value cache cannot hold one path of requests");
       ReadBatch(tree, first, next, runs, cache, next_reading, pending, sink);
       for (size_t i = first; i < next; ++i) Finish(tree, static_cast<int64_t>(i), cache);
     }
@@ -182,22 +187,23 @@ class DecoderModel : public LanguageModel {
   };
 
   KvCache& Cache() {
-    if (!cache_) cache_ = std::make_unique<KvCache>(decoder_.model().config, options_.cache_tokens, decoder_.device());
+    if (!cache_)
+      cache_ = std::make_unique<KvCache>(decoder_.model().config, options_.cache_tokens, decoder_.device());
     return *cache_;
   }
 
   void Check(const ScoreRequest& request) const {
     const auto size = static_cast<int64_t>(request.tokens.size());
     if (request.first_scored < 1 || request.first_scored >= size || size > options_.context_length + 1) {
-      throw Error(ErrorKind::kInternal, "a score request has " + std::to_string(size) + " tokens, first scored " +
-                                            std::to_string(request.first_scored) + ", context " +
-                                            std::to_string(options_.context_length));
+      throw Error(ErrorKind::kInternal, "a score request has " + std::to_string(size) +
+                                            " tokens, first scored " + std::to_string(request.first_scored) +
+                                            ", context " + std::to_string(options_.context_length));
     }
   }
 
   // Computes the nodes [first, last) and gives their readings to the requests.
-  void ReadBatch(const PrefixTree& tree, size_t first, size_t last, const std::vector<TokenRun>& runs, KvCache& cache,
-                 size_t& next_reading, std::vector<Pending>& pending, const ScoreSink& sink) {
+  void ReadBatch(const PrefixTree& tree, size_t first, size_t last, const std::vector<TokenRun>& runs,
+                 KvCache& cache, size_t& next_reading, std::vector<Pending>& pending, const ScoreSink& sink) {
     std::vector<int64_t> node_rows;
     int64_t row = 0;
     for (size_t i = first; i < last; ++i) {
@@ -206,7 +212,9 @@ class DecoderModel : public LanguageModel {
     }
     const size_t begin = next_reading;
     std::vector<int64_t> rows;
-    for (; next_reading < tree.readings.size() && tree.readings[next_reading].node < static_cast<int64_t>(last); ++next_reading) {
+    for (;
+         next_reading < tree.readings.size() && tree.readings[next_reading].node < static_cast<int64_t>(last);
+         ++next_reading) {
       const Reading& reading = tree.readings[next_reading];
       const int64_t wanted = node_rows[static_cast<size_t>(reading.node) - first] + reading.offset;
       if (rows.empty() || rows.back() != wanted) rows.push_back(wanted);
@@ -221,10 +229,13 @@ class DecoderModel : public LanguageModel {
       for (int64_t i = 0; i < count; ++i) {
         for (; reading < next_reading; ++reading) {
           const Reading& wanted = tree.readings[reading];
-          if (node_rows[static_cast<size_t>(wanted.node) - first] + wanted.offset != rows[static_cast<size_t>(done + i)]) break;
+          if (node_rows[static_cast<size_t>(wanted.node) - first] + wanted.offset !=
+              rows[static_cast<size_t>(done + i)])
+            break;
           Pending& request = pending[wanted.request];
           const RowSummary& summary = summaries[static_cast<size_t>(i)];
-          request.result.log_likelihood += double{values[i * logits.size(1) + wanted.target]} - summary.log_sum_exp;
+          request.result.log_likelihood +=
+              double{values[i * logits.size(1) + wanted.target]} - summary.log_sum_exp;
           request.result.greedy = request.result.greedy && summary.argmax == wanted.target;
           if (--request.left == 0) sink(wanted.request, request.result);
         }
@@ -250,7 +261,8 @@ class DecoderModel : public LanguageModel {
 
 }  // namespace
 
-std::unique_ptr<LanguageModel> MakeDecoderModel(const Decoder& decoder, std::shared_ptr<const Tokenizer> tokenizer,
+std::unique_ptr<LanguageModel> MakeDecoderModel(const Decoder& decoder,
+                                                std::shared_ptr<const Tokenizer> tokenizer,
                                                 const DecoderModelOptions& options) {
   return std::make_unique<DecoderModel>(decoder, std::move(tokenizer), options);
 }

@@ -1,5 +1,5 @@
-// DecoderModel makes a LanguageModel of a Decoder: it packs scoring requests into token batches without padding, computes
-// shared prefixes once, and decodes many sequences together, refilling places as they end.
+// DecoderModel makes a LanguageModel of a Decoder: it packs scoring requests into token batches without
+// padding, computes shared prefixes once, and decodes many sequences together, refilling places as they end.
 #pragma once
 
 #include <memory>
@@ -10,13 +10,14 @@
 namespace tnb {
 
 struct DecoderModelOptions {
-  int64_t batch_tokens = 1024;       // tokens computed together
-  int64_t cache_tokens = 0;          // 0: from the batch, the context length and `sequences`
-  int64_t sequences = 16;            // sequences decoded together
-  int64_t context_length = 0;        // 0: the model's, at most 2048 as lm-evaluation-harness assumes
+  int64_t batch_tokens = 1024;  // tokens computed together
+  int64_t cache_tokens = 0;     // 0: from the batch, the context length and `sequences`
+  int64_t sequences = 16;       // sequences decoded together
+  int64_t context_length = 0;   // 0: the model's, at most 2048 as lm-evaluation-harness assumes
 };
 
-std::unique_ptr<LanguageModel> MakeDecoderModel(const Decoder& decoder, std::shared_ptr<const Tokenizer> tokenizer,
+std::unique_ptr<LanguageModel> MakeDecoderModel(const Decoder& decoder,
+                                                std::shared_ptr<const Tokenizer> tokenizer,
                                                 const DecoderModelOptions& options = {});
 
 }  // namespace tnb

@@ -23,8 +23,8 @@ struct Trainer::State {
   double learning_rate;
   int64_t steps = 0;
   std::map<const LinearSlot*, std::vector<at::Tensor>> linears;
-  std::vector<at::Tensor> norms;      // attention and mlp norm of every block, then the final one
-  std::vector<at::Tensor> tensors;    // all of them, leaves
+  std::vector<at::Tensor> norms;    // attention and mlp norm of every block, then the final one
+  std::vector<at::Tensor> tensors;  // all of them, leaves
   std::vector<at::Tensor> first_moments, second_moments, step_counts;
   at::Tensor cosines, sines;
 
@@ -60,9 +60,11 @@ struct Trainer::State {
     const at::Tensor q = Rotated(heads(block.q, config.head_count), length);
     const at::Tensor k = Rotated(heads(block.k, config.kv_head_count), length);
     const at::Tensor v = heads(block.v, config.kv_head_count);
-    // Grouped heads folded into rows: plain matrix products are faster here than the fused attention operator.
+    // Grouped heads folded into rows: plain matrix products are faster here than the fused attention
+    // operator.
     const at::Tensor rows = q.reshape({batch, config.kv_head_count, group * length, config.head_size});
-    at::Tensor scores = at::matmul(rows, k.transpose(2, 3)) / std::sqrt(static_cast<double>(config.head_size));
+    at::Tensor scores =
+        at::matmul(rows, k.transpose(2, 3)) / std::sqrt(static_cast<double>(config.head_size));
     at::Tensor hidden = at::ones({length, length}, at::kBool).triu(1);
     if (config.sliding_window > 0) {
       hidden = hidden.logical_or(at::ones({length, length}, at::kBool).tril(-config.sliding_window));
@@ -136,8 +138,8 @@ TrainingStepTimes Trainer::Step(const at::Tensor& tokens) {
   {
     const c10::NoGradGuard no_gradients;
     for (const at::Tensor& count : state.step_counts) count.add_(1);
-    at::_fused_adamw_(state.tensors, gradients, state.first_moments, state.second_moments, {}, state.step_counts,
-                      state.learning_rate, 0.9, 0.95, 0.01, 1e-8, false, false);
+    at::_fused_adamw_(state.tensors, gradients, state.first_moments, state.second_moments, {},
+                      state.step_counts, state.learning_rate, 0.9, 0.95, 0.01, 1e-8, false, false);
     // Gradients are made anew: keeping them would add their size to the peak of the next forward pass.
     for (at::Tensor& tensor : state.tensors) tensor.mutable_grad().reset();
   }

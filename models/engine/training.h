@@ -1,5 +1,5 @@
-// Training steps over any model: every linear trains its own tensors (dense matrices, network cores), all norms and the
-// embedding train too. LibTorch's autograd differentiates, its fused AdamW steps.
+// Training steps over any model: every linear trains its own tensors (dense matrices, network cores), all
+// norms and the embedding train too. LibTorch's autograd differentiates, its fused AdamW steps.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,7 +20,8 @@ struct TrainingStepTimes {
 
 class Trainer {
  public:
-  // Copies the trainable tensors (fp32). Throws Error{kUnsupported} naming the first linear that cannot be trained.
+  // Copies the trainable tensors (fp32). Throws Error{kUnsupported} naming the first linear that cannot be
+  // trained.
   explicit Trainer(const Model& model, double learning_rate = 1e-4);
   ~Trainer();
 

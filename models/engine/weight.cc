@@ -61,8 +61,8 @@ class PanelWeight : public Weight {
   explicit PanelWeight(Activation activation) : activation_(activation) {}
 
   void MatmulCpu(const at::Tensor& x, at::Tensor& y) const override {
-    PanelMatmul(panels_, activation_, x.const_data_ptr<float>(), x.stride(0), x.size(0), y.mutable_data_ptr<float>(),
-                y.stride(0));
+    PanelMatmul(panels_, activation_, x.const_data_ptr<float>(), x.stride(0), x.size(0),
+                y.mutable_data_ptr<float>(), y.stride(0));
   }
 
   Activation activation_;
@@ -122,21 +122,24 @@ class DenseWeight : public PanelWeight {
 // Integer codes of 8 or 4 bits with fp16 scales per row or per group of columns.
 class IntegerWeight : public PanelWeight {
  public:
-  IntegerWeight(const IntegerCodes& codes, Activation activation) : PanelWeight(activation), bits_(codes.bits) {
+  IntegerWeight(const IntegerCodes& codes, Activation activation)
+      : PanelWeight(activation), bits_(codes.bits) {
     const at::Tensor all = codes.codes.contiguous();
     const at::Tensor scales = codes.scales.contiguous();
     const at::Tensor zeros = codes.zeros.defined() ? codes.zeros.contiguous() : at::Tensor();
     const int64_t rows = all.size(0), cols = all.size(1);
     const int64_t groups = codes.group == 0 ? 1 : (cols + codes.group - 1) / codes.group;
     const bool whole_rows = codes.group == 0;
-    if ((bits_ != 8 && bits_ != 4) || (bits_ == 8 && zeros.defined()) || (!whole_rows && codes.group % 32 != 0) ||
-        activation == Activation::kBF16 || scales.numel() != rows * groups ||
-        (zeros.defined() && zeros.numel() != rows * groups)) {
-      throw Error(ErrorKind::kInternal, "integer weights have 8 bits (symmetric) or 4 bits, and groups of 32 columns or more");
+    if ((bits_ != 8 && bits_ != 4) || (bits_ == 8 && zeros.defined()) ||
+        (!whole_rows && codes.group % 32 != 0) || activation == Activation::kBF16 ||
+        scales.numel() != rows * groups || (zeros.defined() && zeros.numel() != rows * groups)) {
+      throw Error(ErrorKind::kInternal,
+                  "integer weights have 8 bits (symmetric) or 4 bits, and groups of 32 columns or more");
     }
-    panels_ = PackInteger(bits_, all.const_data_ptr<uint8_t>(), static_cast<const uint16_t*>(scales.const_data_ptr()),
-                          zeros.defined() ? zeros.const_data_ptr<uint8_t>() : nullptr, 1 << (bits_ - 1), codes.group,
-                          rows, cols);
+    panels_ = PackInteger(bits_, all.const_data_ptr<uint8_t>(),
+                          static_cast<const uint16_t*>(scales.const_data_ptr()),
+                          zeros.defined() ? zeros.const_data_ptr<uint8_t>() : nullptr, 1 << (bits_ - 1),
+                          codes.group, rows, cols);
   }
 
   std::string format() const override {
@@ -179,7 +182,9 @@ class IntegerWeight : public PanelWeight {
     return at::bitwise_or(even.select(1, 0), at::bitwise_left_shift(even.select(1, 1), 4)).contiguous();
   }
   static at::Tensor Unpack4(const at::Tensor& packed, int64_t count) {
-    return at::stack({at::bitwise_and(packed, 15), at::bitwise_right_shift(packed, 4)}, 1).view({-1}).narrow(0, 0, count);
+    return at::stack({at::bitwise_and(packed, 15), at::bitwise_right_shift(packed, 4)}, 1)
+        .view({-1})
+        .narrow(0, 0, count);
   }
 
  private:
@@ -192,16 +197,19 @@ void CheckTensor(const at::Tensor& tensor, at::ScalarType dtype, const std::vect
     std::ostringstream expected, found;
     expected << c10::toString(dtype) << " " << at::IntArrayRef(shape);
     found << c10::toString(tensor.scalar_type()) << " " << tensor.sizes();
-    throw Error(ErrorKind::kData, {"a stored weight has the wrong shape or type", expected.str(), found.str(), where, ""});
+    throw Error(ErrorKind::kData,
+                {"a stored weight has the wrong shape or type", expected.str(), found.str(), where, ""});
   }
 }
 
-WeightPtr LoadInteger(const Json& json, const TensorSource& source, int64_t rows, int64_t cols, const std::string& where) {
+WeightPtr LoadInteger(const Json& json, const TensorSource& source, int64_t rows, int64_t cols,
+                      const std::string& where) {
   IntegerCodes codes;
   codes.bits = Require<int>(json, "bits", where);
   codes.group = Require<int64_t>(json, "group", where);
   if ((codes.bits != 8 && codes.bits != 4) || codes.group < 0 || codes.group % 32 != 0) {
-    throw Error(ErrorKind::kData, {"integer weight of a kind this version does not know", "8 or 4 bits", json.dump(), where, ""});
+    throw Error(ErrorKind::kData, {"integer weight of a kind this version does not know", "8 or 4 bits",
+                                   json.dump(), where, ""});
   }
   const int64_t groups = codes.group == 0 ? 1 : (cols + codes.group - 1) / codes.group;
   const at::Tensor stored = source(".codes");

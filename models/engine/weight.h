@@ -26,8 +26,8 @@ struct WeightSize {
   }
 };
 
-// How a format computes: from its stored form, from an expansion made at load time (the resident bytes say so),
-// or only in effect (such a format gets no time column).
+// How a format computes: from its stored form, from an expansion made at load time (the resident bytes say
+// so), or only in effect (such a format gets no time column).
 enum class Kernel { kPacked, kExpanded, kSimulated };
 std::string ToString(Kernel kernel);
 
@@ -47,8 +47,8 @@ class Weight {
   virtual WeightSize size() const = 0;
   virtual Kernel kernel() const { return Kernel::kPacked; }
 
-  // y[n, rows] = x[n, cols] · Wᵀ, fp32. On the CPU from the stored form; on another device through an expanded copy
-  // there.
+  // y[n, rows] = x[n, cols] · Wᵀ, fp32. On the CPU from the stored form; on another device through an
+  // expanded copy there.
   at::Tensor Matmul(const at::Tensor& x) const;
   // fp32 [rows, cols] on the CPU, a fresh copy.
   virtual at::Tensor Dense() const = 0;
@@ -68,17 +68,17 @@ class Weight {
 
 using WeightPtr = std::shared_ptr<const Weight>;
 
-// fp32, fp16 or bf16 storage, by the dtype of `values` ([rows, cols]). `activation`: bf16 weights only, kBF16 rounds
-// the input to bf16 and uses the bf16 dot product.
+// fp32, fp16 or bf16 storage, by the dtype of `values` ([rows, cols]). `activation`: bf16 weights only, kBF16
+// rounds the input to bf16 and uses the bf16 dot product.
 WeightPtr MakeDenseWeight(const at::Tensor& values, Activation activation = Activation::kF32);
 
 // Integer codes with fp16 scales; value = scale * (code - zero).
 struct IntegerCodes {
-  int bits = 8;           // 8 or 4
-  int64_t group = 0;      // columns a scale covers; 0: the whole row
-  at::Tensor codes;       // uint8 [rows, cols], one code each
-  at::Tensor scales;      // float16 [rows, groups]
-  at::Tensor zeros;       // uint8 [rows, groups], or undefined: symmetric, zero = 2^(bits-1)
+  int bits = 8;       // 8 or 4
+  int64_t group = 0;  // columns a scale covers; 0: the whole row
+  at::Tensor codes;   // uint8 [rows, cols], one code each
+  at::Tensor scales;  // float16 [rows, groups]
+  at::Tensor zeros;   // uint8 [rows, groups], or undefined: symmetric, zero = 2^(bits-1)
 };
 WeightPtr MakeIntegerWeight(const IntegerCodes& codes, Activation activation);
 

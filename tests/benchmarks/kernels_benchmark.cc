@@ -1,5 +1,5 @@
-// Matrix multiplication of every storage format at the shapes of SmolLM2-135M: GB/s of stored weights (one row)
-// and Gflop/s (many rows).
+// Matrix multiplication of every storage format at the shapes of SmolLM2-135M: GB/s of stored weights (one
+// row) and Gflop/s (many rows).
 #include <benchmark/benchmark.h>
 
 #include <random>
@@ -11,7 +11,8 @@ namespace tnb {
 namespace {
 
 enum Format { kF32, kBF16, kBF16AsF32, kF16, kInt8, kInt8AsF32, kInt4, kInt4AsF32 };
-const char* const kNames[] = {"fp32", "bf16", "bf16/act=fp32", "fp16", "int8", "int8/act=fp32", "int4g32", "int4g32/act=fp32"};
+const char* const kNames[] = {"fp32", "bf16",          "bf16/act=fp32", "fp16",
+                              "int8", "int8/act=fp32", "int4g32",       "int4g32/act=fp32"};
 
 PanelMatrix Make(Format format, int64_t rows, int64_t cols) {
   std::mt19937 random(1);
@@ -30,7 +31,8 @@ PanelMatrix Make(Format format, int64_t rows, int64_t cols) {
   const int64_t group = bits == 8 ? 0 : 32;
   std::vector<uint8_t> codes(count);
   for (auto& code : codes) code = static_cast<uint8_t>(random() % (1U << bits));
-  std::vector<uint16_t> scales(static_cast<size_t>(rows * (group == 0 ? 1 : (cols + 31) / 32)), FloatToHalf(0.01F));
+  std::vector<uint16_t> scales(static_cast<size_t>(rows * (group == 0 ? 1 : (cols + 31) / 32)),
+                               FloatToHalf(0.01F));
   return PackInteger(bits, codes.data(), scales.data(), nullptr, bits == 8 ? 128 : 8, group, rows, cols);
 }
 
@@ -57,11 +59,11 @@ void Multiply(benchmark::State& state) {
     benchmark::ClobberMemory();
   }
   const auto iterations = static_cast<double>(state.iterations());
-  state.counters["GB/s"] =
-      benchmark::Counter(iterations * static_cast<double>(matrices[0].data.size() + matrices[0].scales.size()) / 1e9,
-                         benchmark::Counter::kIsRate);
-  state.counters["Gflop/s"] =
-      benchmark::Counter(iterations * 2e-9 * static_cast<double>(rows * cols * n), benchmark::Counter::kIsRate);
+  state.counters["GB/s"] = benchmark::Counter(
+      iterations * static_cast<double>(matrices[0].data.size() + matrices[0].scales.size()) / 1e9,
+      benchmark::Counter::kIsRate);
+  state.counters["Gflop/s"] = benchmark::Counter(iterations * 2e-9 * static_cast<double>(rows * cols * n),
+                                                 benchmark::Counter::kIsRate);
   state.SetLabel(kNames[format]);
 }
 

@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "base/files.h"
 #include "base/error.h"
+#include "base/files.h"
 
 namespace tnb::testing {
 namespace {

@@ -23,7 +23,8 @@ using testing::SmallConfig;
 TokenIds RandomTokens(int64_t count, int64_t vocabulary, unsigned seed) {
   std::mt19937 random(seed);
   TokenIds tokens;
-  for (int64_t i = 0; i < count; ++i) tokens.push_back(static_cast<TokenId>(random() % static_cast<unsigned>(vocabulary)));
+  for (int64_t i = 0; i < count; ++i)
+    tokens.push_back(static_cast<TokenId>(random() % static_cast<unsigned>(vocabulary)));
   return tokens;
 }
 
@@ -34,8 +35,8 @@ at::Tensor AllLogits(const Decoder& decoder, const TokenIds& tokens, const std::
   size_t begin = 0;
   for (size_t cut = 0; cut <= cuts.size(); ++cut) {
     const size_t end = cut < cuts.size() ? cuts[cut] : tokens.size();
-    TokenRun run{TokenIds(tokens.begin() + static_cast<long>(begin), tokens.begin() + static_cast<long>(end)), past,
-                 cache.Allocate(static_cast<int64_t>(end - begin))};
+    TokenRun run{TokenIds(tokens.begin() + static_cast<long>(begin), tokens.begin() + static_cast<long>(end)),
+                 past, cache.Allocate(static_cast<int64_t>(end - begin))};
     past.insert(past.end(), run.own.begin(), run.own.end());
     std::vector<int64_t> rows;
     for (size_t i = begin; i < end; ++i) rows.push_back(static_cast<int64_t>(i - begin));
@@ -132,11 +133,14 @@ TEST_CASE("operators for other devices agree with the kernels") {
   for (const int64_t window : {int64_t{0}, int64_t{3}}) {
     const at::Tensor ours = Attention(q, runs, cache.keys(0), cache.values(0), window);
     // The formula, directly.
-    const at::Tensor heads_k = k.repeat_interleave(3, 1).transpose(0, 1), heads_v = v.repeat_interleave(3, 1).transpose(0, 1);
+    const at::Tensor heads_k = k.repeat_interleave(3, 1).transpose(0, 1),
+                     heads_v = v.repeat_interleave(3, 1).transpose(0, 1);
     at::Tensor scores = at::bmm(q.transpose(0, 1), heads_k.transpose(1, 2)) / std::sqrt(8.0);
     at::Tensor hidden = at::ones({7, 7}, at::kBool).triu(1);
     if (window > 0) hidden = hidden.logical_or(at::ones({7, 7}, at::kBool).tril(-window));
-    const at::Tensor expected = at::bmm(at::softmax(scores.masked_fill(hidden, -INFINITY), -1), heads_v).transpose(0, 1).reshape({7, 48});
+    const at::Tensor expected = at::bmm(at::softmax(scores.masked_fill(hidden, -INFINITY), -1), heads_v)
+                                    .transpose(0, 1)
+                                    .reshape({7, 48});
     CHECK(at::allclose(ours, expected, 1e-5, 1e-6));
   }
 }
@@ -151,7 +155,8 @@ TEST_CASE("scores do not depend on what is scored together") {
     const TokenIds context = RandomTokens(5 + doc * 3, config.vocabulary_size, doc / 2);
     for (unsigned choice = 0; choice < 4; ++choice) {
       TokenIds tokens = context;
-      for (const TokenId token : RandomTokens(1 + choice, config.vocabulary_size, 100 + choice / 2)) tokens.push_back(token);
+      for (const TokenId token : RandomTokens(1 + choice, config.vocabulary_size, 100 + choice / 2))
+        tokens.push_back(token);
       requests.push_back({tokens, static_cast<int64_t>(choice == 3 ? 1 : context.size())});
     }
   }
@@ -197,7 +202,8 @@ TEST_CASE("an artefact gives the same model back") {
   const RandomCheckpoint checkpoint(config);
   Model model = LoadCheckpointModel(checkpoint, "test");
   model.source.hash = "abc";
-  model.blocks[1].up.linear->ReplaceWeight(0, MakeDenseWeight(model.blocks[1].up.linear->Rebuild().to(at::kBFloat16), Activation::kBF16));
+  model.blocks[1].up.linear->ReplaceWeight(
+      0, MakeDenseWeight(model.blocks[1].up.linear->Rebuild().to(at::kBFloat16), Activation::kBF16));
   const testing::TemporaryFolder folder;
   SaveArtefact(folder / "a.tnb", model, "bf16@up");
   const Model back = LoadArtefact(folder / "a.tnb");

@@ -5,8 +5,8 @@
 #include <random>
 
 #include "models/engine/panel_kernels.h"
-#include "models/formats/elements.h"
 #include "models/engine/parallel.h"
+#include "models/formats/elements.h"
 #include "tests/support/catch.h"
 
 namespace tnb {
@@ -20,8 +20,8 @@ std::vector<float> Random(int64_t count, unsigned seed) {
   return values;
 }
 
-std::vector<double> Reference(const std::vector<float>& w, const std::vector<float>& x, int64_t rows, int64_t cols,
-                              int64_t n) {
+std::vector<double> Reference(const std::vector<float>& w, const std::vector<float>& x, int64_t rows,
+                              int64_t cols, int64_t n) {
   std::vector<double> y(static_cast<size_t>(n * rows));
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t r = 0; r < rows; ++r) {
@@ -39,7 +39,8 @@ void CheckClose(const std::vector<float>& y, const std::vector<double>& referenc
   for (size_t i = 0; i < y.size(); ++i) REQUIRE(std::abs(y[i] - reference[i]) <= tolerance);
 }
 
-std::vector<float> Multiply(const PanelMatrix& w, Activation activation, const std::vector<float>& x, int64_t n) {
+std::vector<float> Multiply(const PanelMatrix& w, Activation activation, const std::vector<float>& x,
+                            int64_t n) {
   std::vector<float> y(static_cast<size_t>(n * w.rows), NAN);
   PanelMatmul(w, activation, x.data(), w.cols, n, y.data(), w.rows);
   return y;
@@ -70,7 +71,7 @@ struct Size {
   int64_t rows, cols, n;
 };
 
-const Size kSizes[] = {{1, 1, 1},   {3, 5, 2},    {31, 33, 3},   {32, 32, 1},   {33, 63, 13},
+const Size kSizes[] = {{1, 1, 1},    {3, 5, 2},     {31, 33, 3},   {32, 32, 1},   {33, 63, 13},
                        {64, 65, 12}, {65, 127, 25}, {96, 1030, 9}, {192, 576, 7}, {40, 2050, 37}};
 
 }  // namespace
@@ -81,7 +82,8 @@ TEST_CASE("floating-point panels multiply as the triple loop does") {
     const std::vector<float> w = Random(rows * cols, 1);
     const std::vector<float> x = Random(n * cols, 2);
     const double tolerance = 2e-6 * static_cast<double>(cols);
-    CheckClose(Multiply(PackF32(w.data(), rows, cols), Activation::kF32, x, n), Reference(w, x, rows, cols, n), tolerance);
+    CheckClose(Multiply(PackF32(w.data(), rows, cols), Activation::kF32, x, n),
+               Reference(w, x, rows, cols, n), tolerance);
 
     std::vector<float> dense(static_cast<size_t>(n * rows));
     DenseMatmul(w.data(), rows, cols, x.data(), cols, n, dense.data(), rows);
@@ -101,10 +103,13 @@ TEST_CASE("floating-point panels multiply as the triple loop does") {
     for (size_t i = 0; i < x.size(); ++i) rounded_x[i] = BF16ToFloat(FloatToBF16(x[i]));
     const PanelMatrix half_panels = PackF16(half.data(), rows, cols);
     const PanelMatrix brain_panels = PackBF16(brain.data(), rows, cols);
-    CheckClose(Multiply(half_panels, Activation::kF32, x, n), Reference(from_half, x, rows, cols, n), tolerance);
-    CheckClose(Multiply(brain_panels, Activation::kF32, x, n), Reference(from_brain, x, rows, cols, n), tolerance);
+    CheckClose(Multiply(half_panels, Activation::kF32, x, n), Reference(from_half, x, rows, cols, n),
+               tolerance);
+    CheckClose(Multiply(brain_panels, Activation::kF32, x, n), Reference(from_brain, x, rows, cols, n),
+               tolerance);
     // The bf16 dot-product instruction rounds once per pair and flushes denormals; the same bound holds.
-    CheckClose(Multiply(brain_panels, Activation::kBF16, x, n), Reference(from_brain, rounded_x, rows, cols, n), tolerance);
+    CheckClose(Multiply(brain_panels, Activation::kBF16, x, n),
+               Reference(from_brain, rounded_x, rows, cols, n), tolerance);
 
     std::vector<uint16_t> back(w.size());
     UnpackBits16(half_panels, back.data());
@@ -157,8 +162,10 @@ TEST_CASE("results depend neither on the rows given together nor on the threads"
   std::vector<uint16_t> brain(w.size());
   for (size_t i = 0; i < w.size(); ++i) brain[i] = FloatToBF16(w[i]);
   const PanelMatrix matrices[] = {PackF32(w.data(), rows, cols), PackBF16(brain.data(), rows, cols),
-                                  RandomInteger(8, true, 0, rows, cols), RandomInteger(4, false, 64, rows, cols)};
-  const Activation activations[] = {Activation::kF32, Activation::kBF16, Activation::kInt8, Activation::kInt8};
+                                  RandomInteger(8, true, 0, rows, cols),
+                                  RandomInteger(4, false, 64, rows, cols)};
+  const Activation activations[] = {Activation::kF32, Activation::kBF16, Activation::kInt8,
+                                    Activation::kInt8};
   const int threads = Threads();
   for (int kind = 0; kind < 4; ++kind) {
     SetThreads(threads);

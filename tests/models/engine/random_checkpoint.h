@@ -49,7 +49,8 @@ class RandomCheckpoint : public Checkpoint {
 
  private:
   void Add(const std::string& name, int64_t rows, int64_t cols) {
-    std::normal_distribution<float> normal(cols == 1 ? 1.0F : 0.0F, cols == 1 ? 0.1F : 0.4F / std::sqrt(static_cast<float>(cols)) * 2);
+    std::normal_distribution<float> normal(cols == 1 ? 1.0F : 0.0F,
+                                           cols == 1 ? 0.1F : 0.4F / std::sqrt(static_cast<float>(cols)) * 2);
     std::vector<float> values(static_cast<size_t>(rows * cols));
     for (float& value : values) value = normal(random_);
     infos_.push_back({name, "F32", rows, cols, values.size() * 4});

@@ -1,5 +1,5 @@
-// A plain, slow forward pass in fp32 with loops only: the reference of every faster path. Written to be read; shapes and
-// order of operations follow the LLaMA papers and Hugging Face's modeling_llama.
+// A plain, slow forward pass in fp32 with loops only: the reference of every faster path. Written to be read;
+// shapes and order of operations follow the LLaMA papers and Hugging Face's modeling_llama.
 #pragma once
 
 #include <cmath>
@@ -15,7 +15,8 @@ using Row = std::vector<float>;
 inline std::vector<Row> ReadMatrix(const Checkpoint& checkpoint, const std::string& name) {
   const TensorInfo& info = checkpoint.Info(name);
   std::vector<Row> rows(static_cast<size_t>(info.rows), Row(static_cast<size_t>(info.cols)));
-  for (int64_t r = 0; r < info.rows; ++r) checkpoint.Read(name, r, r + 1, rows[static_cast<size_t>(r)].data());
+  for (int64_t r = 0; r < info.rows; ++r)
+    checkpoint.Read(name, r, r + 1, rows[static_cast<size_t>(r)].data());
   return rows;
 }
 
@@ -48,12 +49,14 @@ inline Row Normalize(const Row& x, const Row& gain, double epsilon) {
 inline std::vector<double> Frequencies(const ModelConfig& config) {
   std::vector<double> frequencies;
   for (int64_t j = 0; j < config.head_size / 2; ++j) {
-    double f = 1.0 / std::pow(config.rope.theta, 2.0 * static_cast<double>(j) / static_cast<double>(config.head_size));
+    double f = 1.0 / std::pow(config.rope.theta,
+                              2.0 * static_cast<double>(j) / static_cast<double>(config.head_size));
     if (config.rope.scaling == RopeConfig::Scaling::kLinear) f /= config.rope.factor;
     if (config.rope.scaling == RopeConfig::Scaling::kLlama3) {
       const double wavelength = 2 * 3.14159265358979323846 / f;
       const auto old = static_cast<double>(config.rope.original_context_length);
-      const double low = old / config.rope.low_frequency_factor, high = old / config.rope.high_frequency_factor;
+      const double low = old / config.rope.low_frequency_factor,
+                   high = old / config.rope.high_frequency_factor;
       if (wavelength > low) {
         f /= config.rope.factor;
       } else if (wavelength >= high) {
@@ -103,7 +106,8 @@ inline std::vector<Row> ReferenceLogits(const Checkpoint& checkpoint, const Toke
     for (const auto& [name, out] : {std::pair{"q", &q}, std::pair{"k", &k}, std::pair{"v", &v}}) {
       const std::vector<Row> w = ReadMatrix(checkpoint, prefix + name);
       const Row b = bias(prefix + name);
-      for (size_t t = 0; t < n; ++t) (*out)[t] = Apply(w, Normalize(hidden[t], attention_norm, config.norm_epsilon), b);
+      for (size_t t = 0; t < n; ++t)
+        (*out)[t] = Apply(w, Normalize(hidden[t], attention_norm, config.norm_epsilon), b);
     }
     for (size_t t = 0; t < n; ++t) {
       RotateHeads(q[t], config.head_size, static_cast<int64_t>(t), frequencies);
@@ -114,8 +118,9 @@ inline std::vector<Row> ReferenceLogits(const Checkpoint& checkpoint, const Toke
     const std::vector<Row> up = ReadMatrix(checkpoint, prefix + "up");
     const std::vector<Row> down = ReadMatrix(checkpoint, prefix + "down");
     for (size_t t = 0; t < n; ++t) {
-      const size_t first =
-          config.sliding_window > 0 && t + 1 > static_cast<size_t>(config.sliding_window) ? t + 1 - static_cast<size_t>(config.sliding_window) : 0;
+      const size_t first = config.sliding_window > 0 && t + 1 > static_cast<size_t>(config.sliding_window)
+                               ? t + 1 - static_cast<size_t>(config.sliding_window)
+                               : 0;
       Row mixed(static_cast<size_t>(config.head_count) * size, 0.0F);
       for (size_t head = 0; head < static_cast<size_t>(config.head_count); ++head) {
         const size_t kv = head / group;
@@ -146,7 +151,8 @@ inline std::vector<Row> ReferenceLogits(const Checkpoint& checkpoint, const Toke
   const Row final_norm = ReadVector(checkpoint, "final_norm");
   const std::vector<Row> head = checkpoint.Has("head") ? ReadMatrix(checkpoint, "head") : embedding;
   std::vector<Row> logits;
-  for (const Row& row : hidden) logits.push_back(Apply(head, Normalize(row, final_norm, config.norm_epsilon)));
+  for (const Row& row : hidden)
+    logits.push_back(Apply(head, Normalize(row, final_norm, config.norm_epsilon)));
   return logits;
 }
 
