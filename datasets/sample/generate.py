@@ -22,8 +22,7 @@ from sums import SUMS, THINGS
 
 HERE = pathlib.Path(__file__).resolve().parent
 PASSAGES_PER_STORY = 5
-ITEMS_PER_SUM = 20
-EXAMPLES = 4  # worked problems that arithmetic prompts begin with
+ITEMS_PER_SUM = 16
 
 
 def draw(rng, values):
@@ -99,8 +98,7 @@ def arithmetic(rng, count):
 
 def examples(rng):
     """Problems with numbers over 9, so that none is among the evaluated ones."""
-    for template, operation, m, n in ((SUMS[0][0], "+", 12, 3), (SUMS[4][0], "-", 19, 6), (SUMS[8][0], "*", 10, 3),
-                                      (SUMS[1][0], "+", 11, 14)):
+    for template, operation, m, n in ((SUMS[0][0], "+", 12, 3), (SUMS[4][0], "-", 19, 6), (SUMS[8][0], "*", 10, 3)):
         result = {"+": m + n, "-": m - n, "*": m * n}[operation]
         text = template.format(a=draw(rng, PEOPLE), t=draw(rng, THINGS), m=m, n=n)
         yield {"question": text, "solution": f"{m} {operation} {n} = {result}", "answer": result}
