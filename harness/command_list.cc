@@ -1,7 +1,7 @@
-#include <fmt/format.h>
-
+#include <cmath>
 #include <iostream>
 #include <memory>
+#include <sstream>
 
 #include "base/error.h"
 #include "harness/command.h"
@@ -23,19 +23,27 @@ std::string Join(const std::vector<std::string>& parts) {
   return text;
 }
 
+std::string Pad(const std::string& text, size_t width) {
+  return text.size() < width ? text + std::string(width - text.size(), ' ') : text;
+}
+
+std::string Text(const Json& json, const char* key) { return json.at(key).get<std::string>(); }
+
 std::string Range(const ParameterDescription& parameter) {
+  std::ostringstream range;
   switch (parameter.type) {
     case ParameterDescription::Type::kInteger:
-      return fmt::format("{} to {}", static_cast<int64_t>(parameter.least),
-                         static_cast<int64_t>(parameter.most));
     case ParameterDescription::Type::kReal:
-      return fmt::format("{} to {}", parameter.least, parameter.most);
+      range << parameter.least << " to " << parameter.most;
+      break;
     case ParameterDescription::Type::kChoice:
-      return Join(parameter.choices);
+      range << Join(parameter.choices);
+      break;
     case ParameterDescription::Type::kText:
-      return "text";
+      range << "text";
+      break;
   }
-  return "";
+  return range.str();
 }
 
 Json MethodsJson() {
@@ -63,17 +71,17 @@ Json MethodsJson() {
 
 void PrintMethods(const Json& list) {
   for (const Json& stage : list) {
-    fmt::print("{:<10} {}\n", stage["name"].get<std::string>(), stage["summary"].get<std::string>());
-    for (const Json& parameter : stage["parameters"]) {
-      const std::string fallback =
-          parameter["default"].is_null() ? "optional" : "default " + parameter["default"].get<std::string>();
-      fmt::print("    {:<10} {} ({}): {}\n", parameter["name"].get<std::string>(),
-                 parameter["range"].get<std::string>(), fallback, parameter["help"].get<std::string>());
+    std::cout << Pad(Text(stage, "name"), 8) << " " << Text(stage, "summary") << "\n";
+    for (const Json& parameter : stage.at("parameters")) {
+      const bool optional = parameter.at("default").is_null();
+      std::cout << "    " << Pad(Text(parameter, "name"), 10) << " " << Text(parameter, "range") << " ("
+                << (optional ? "optional" : "default " + Text(parameter, "default"))
+                << "): " << Text(parameter, "help") << "\n";
     }
-    fmt::print("    @{}{}\n", stage["selector"].get<std::string>(),
-               stage["reference"] == "" ? "" : "; " + stage["reference"].get<std::string>());
+    const std::string reference = Text(stage, "reference");
+    std::cout << "    @" << Text(stage, "selector") << (reference.empty() ? "" : "; " + reference) << "\n";
   }
-  fmt::print("\nStages are joined by +, from left to right: mpo:keep=0.6+int8@attn/mlp\n");
+  std::cout << "\nStages are joined by +, from left to right: mpo:keep=0.6+int8@attn/mlp\n";
 }
 
 Json ModelsJson() {
@@ -94,11 +102,11 @@ Json ModelsJson() {
 
 void PrintModels(const Json& list) {
   for (const Json& model : list) {
-    fmt::print("{:<16} {:>8.0f} M  {}; {}\n", model["name"].get<std::string>(),
-               static_cast<double>(model["parameters"].get<int64_t>()) / 1e6,
-               model["description"].get<std::string>(), model["source"].get<std::string>());
+    const auto millions = std::llround(model.at("parameters").get<double>() / 1e6);
+    std::cout << Pad(Text(model, "name"), 16) << " " << millions << " M parameters; "
+              << Text(model, "description") << "; " << Text(model, "source") << "\n";
   }
-  fmt::print("\nAny Hugging Face folder, .gguf or llama2.c .bin file does as well: --model PATH\n");
+  std::cout << "\nAny Hugging Face folder, .gguf or llama2.c .bin file does as well: --model PATH\n";
 }
 
 Json TaskJson(const TaskSpec& spec) {
@@ -114,9 +122,9 @@ Json TasksJson() {
 
 void PrintTasks(const Json& list) {
   for (const Json& task : list) {
-    fmt::print("{:<20} {:<16} {:<12} {}-shot  {}\n", task["name"].get<std::string>(),
-               task["form"].get<std::string>(), task["metric"].get<std::string>(),
-               task["shots"].get<int64_t>(), task["description"].get<std::string>());
+    std::cout << Pad(Text(task, "name"), 20) << " " << Pad(Text(task, "form"), 16) << " "
+              << Pad(Text(task, "metric"), 16) << " " << task.at("shots") << "-shot  "
+              << Text(task, "description") << "\n";
   }
 }
 
@@ -142,13 +150,12 @@ Json DatasetsJson(const std::string& data_dir) {
 
 void PrintDatasets(const Json& list) {
   for (const Json& entry : list) {
-    const auto task = entry["task"].get<std::string>();
+    std::cout << Pad(Text(entry, "task"), 20) << " ";
     if (entry.contains("missing")) {
-      fmt::print("{:<20} not there: {}\n", task, entry["missing"].get<std::string>());
+      std::cout << "not there: " << Text(entry, "missing") << "\n";
     } else {
-      fmt::print("{:<20} {:>6} items  {:<10} {}  sha256 {}\n", task, entry["items"].get<int64_t>(),
-                 entry["split"].get<std::string>(), entry["path"].get<std::string>(),
-                 entry["sha256"].get<std::string>().substr(0, 12));
+      std::cout << entry.at("items") << " items, " << Text(entry, "split") << ", " << Text(entry, "path")
+                << ", sha256 " << Text(entry, "sha256").substr(0, 12) << "\n";
     }
   }
 }
@@ -181,7 +188,6 @@ int List(const Options& options) {
     std::cout << list.dump(2) << "\n";
   } else {
     print(list);
-    std::fflush(stdout);
   }
   return 0;
 }

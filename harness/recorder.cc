@@ -122,13 +122,14 @@ void Recorder::Finish() {
 void Recorder::ShowProgress(const Json& message) {
   const auto title = Get<std::string>(message, "title");
   const auto total = Get<int64_t>(message, "total");
-  if (!progress_ || title != title_) {
-    if (progress_) progress_->Finish();
+  if (progress_ == nullptr || title != title_) {
     title_ = title;
     progress_ = std::make_unique<Progress>(title.empty() ? label_ : label_ + " " + title, total,
                                            Get<std::string>(message, "unit"));
   }
-  progress_->Set(Get<int64_t>(message, "done"));
+  const auto done = Get<int64_t>(message, "done");
+  progress_->Set(done);
+  if (done >= total) progress_->Finish();  // what follows is not part of what was counted
 }
 
 void Recorder::AddMetric(const Json& message) {

@@ -1,0 +1,169 @@
+// tnbench run from the command line to the rows, on a tiny model.
+#include <fstream>
+
+#include "base/hash.h"
+#include "tests/harness/program.h"
+#include "tests/support/catch.h"
+
+namespace tnb {
+namespace {
+
+using Catch::Matchers::Contains;
+using testing::Outcome;
+using testing::PhaseOf;
+using testing::Program;
+
+double MetricOf(const Store& store, const PhaseRow& phase, const std::string& name,
+                const std::string& task = "") {
+  for (const MetricRow& metric : store.Metrics(phase.data_id)) {
+    if (metric.name == name && metric.task == task && metric.variant.empty()) return metric.value;
+  }
+  FAIL("no metric " << name);
+  return 0;
+}
+
+TEST_CASE("a run is measured, reused, and measured again when forced") {
+  const Program program;
+  const Outcome first = program.Measure({"--method", "int8"});
+  INFO(first.errors);
+  REQUIRE(first.exit_code == 0);
+  CHECK_THAT(first.output, Contains("int8") && Contains("fp32"));
+  {
+    const Store store = program.Database();
+    REQUIRE(store.Runs().size() == 2);
+    const RunView base = store.Run(1), compressed = store.Run(2);
+    CHECK_THAT(base.method.text, Contains("fp32"));  // the base comes first
+    CHECK(base.run.status == RunStatus::kOk);
+    CHECK(compressed.run.status == RunStatus::kOk);
+    CHECK_THAT(compressed.run.command, Contains("tnbench run") && Contains("--method int8"));
+    CHECK(base.machine.facts["cores"].get<int>() >= 1);
+
+    const PhaseRow compress = PhaseOf(store, 1, "compress");
+    const double parameters = MetricOf(store, compress, "dense_parameters");
+    CHECK(parameters == static_cast<double>(base.model.parameters));
+    CHECK(MetricOf(store, compress, "parameters") == parameters);
+    CHECK(MetricOf(store, compress, "stored_bytes") == 4 * parameters);
+    CHECK(MetricOf(store, PhaseOf(store, 2, "compress"), "stored_bytes") < 2 * parameters);
+    const auto artefact = store.Artefact(compress.data_id);
+    REQUIRE(artefact.has_value());
+    CHECK(Sha256File(artefact->path) == artefact->sha256);
+    int64_t stored = 0;  // the norms have no row: 2 a block and the final one, 32 values each
+    for (const LayerRow& layer : store.Layers(compress.data_id)) stored += layer.stored_bytes;
+    CHECK(stored + 4 * 32 * 5 == static_cast<int64_t>(4 * parameters));
+
+    const PhaseRow quality = PhaseOf(store, 2, "quality");
+    CHECK(quality.settings["artefact"] == store.Artefact(PhaseOf(store, 2, "compress").data_id)->sha256);
+    const std::vector<ItemRow> items = store.Items(quality.data_id, "tiny");
+    REQUIRE(items.size() == 12);
+    double correct = 0;
+    for (const ItemRow& item : items) correct += item.scores["acc"].get<double>();
+    CHECK(MetricOf(store, quality, "acc", "tiny") == Approx(correct / 12));
+
+    const PhaseRow speed = PhaseOf(store, 1, "speed");
+    CHECK(speed.peak_bytes.value_or(0) > (1 << 20));
+    CHECK(MetricOf(store, speed, "resident_peak") >= MetricOf(store, speed, "resident_settled"));
+    for (const char* name : {"prefill_128", "decode_64", "load_seconds"}) {
+      CAPTURE(name);
+      CHECK(MetricOf(store, speed, name) > 0);
+      int repetitions = 0;
+      for (const SampleRow& sample : store.Samples(speed.data_id)) {
+        if (sample.benchmark == name) CHECK(sample.repetition == repetitions++);
+      }
+      CHECK(repetitions == 2);
+    }
+    CHECK(MetricOf(store, PhaseOf(store, 1, "training"), "step_ms") > 0);
+    // Codes cannot be trained: said in words, and not a failure.
+    CHECK(PhaseOf(store, 2, "training").status == PhaseStatus::kNotMeasured);
+    CHECK_FALSE(PhaseOf(store, 2, "training").reason.empty());
+  }
+
+  const Outcome again = program.Measure({"--method", "int8"});
+  CHECK(again.exit_code == 0);
+  CHECK_THAT(again.errors, Contains("already measured (run 1), --force repeats") && Contains("(run 2)"));
+  CHECK(again.output == first.output);
+  CHECK(program.Database().Runs().size() == 2);
+
+  // Fewer items: only the quality phase is new.
+  const Outcome fewer = program.Measure({"--method", "fp32", "--limit", "5"});
+  CHECK(fewer.exit_code == 0);
+  CHECK_THAT(fewer.errors, Contains("speed: already measured (run 1)"));
+  {
+    const Store store = program.Database();
+    REQUIRE(store.Runs().size() == 3);
+    CHECK(store.Items(PhaseOf(store, 3, "quality").data_id).size() == 5);
+    CHECK(PhaseOf(store, 3, "speed").data_id == PhaseOf(store, 1, "speed").id);
+  }
+
+  const Outcome forced = program.Measure({"--method", "fp32", "--force"});
+  CHECK(forced.exit_code == 0);
+  const Store store = program.Database();
+  REQUIRE(store.Runs().size() == 4);
+  for (const PhaseRow& phase : store.Phases(4)) CHECK(phase.data_id == phase.id);
+  // The same numbers: nothing in fp32 depends on the day.
+  const auto before = store.Items(PhaseOf(store, 1, "quality").data_id);
+  const auto after = store.Items(PhaseOf(store, 4, "quality").data_id);
+  REQUIRE(before.size() == after.size());
+  for (size_t i = 0; i < before.size(); ++i) CHECK(before[i].loglikelihoods == after[i].loglikelihoods);
+}
+
+TEST_CASE("factorized models are timed contracted and rebuilt") {
+  const Program program;
+  const Outcome outcome =
+      program.Measure({"--method", "svd:keep=0.5+int8", "--no-base", "--phases", "speed"});
+  INFO(outcome.errors);
+  REQUIRE(outcome.exit_code == 0);
+  const Store store = program.Database();
+  CHECK(store.Run(1).run.status == RunStatus::kPartial);
+  CHECK(PhaseOf(store, 1, "compress").status == PhaseStatus::kOk);  // needed, so it ran
+  CHECK(PhaseOf(store, 1, "quality").status == PhaseStatus::kSkipped);
+  CHECK(store.Stages(PhaseOf(store, 1, "compress").data_id).size() == 2);
+  std::set<std::string> variants;
+  bool shares = false;
+  for (const MetricRow& metric : store.Metrics(PhaseOf(store, 1, "speed").data_id)) {
+    if (metric.name == "decode_64") variants.insert(metric.variant);
+    shares = shares || metric.name == "contracted_share";
+  }
+  CHECK(variants == std::set<std::string>{"", "contracted", "rebuilt"});
+  CHECK(shares);
+}
+
+TEST_CASE("random weights have a time and a size but no accuracy") {
+  const Program program;
+  const Outcome outcome = program.Measure({"--method", "fp32", "--weights", "random"});
+  INFO(outcome.errors);
+  REQUIRE(outcome.exit_code == 0);
+  const Store store = program.Database();
+  CHECK(PhaseOf(store, 1, "quality").status == PhaseStatus::kNotMeasured);
+  CHECK(PhaseOf(store, 1, "speed").status == PhaseStatus::kOk);
+  CHECK(store.Items(PhaseOf(store, 1, "quality").data_id).empty());
+  CHECK_THAT(outcome.output, Contains("not measured"));
+}
+
+TEST_CASE("items are exported one line each, in the documented form") {
+  const Program program(5);
+  REQUIRE(program.Measure({"--method", "fp32", "--phases", "quality"}).exit_code == 0);
+  const Outcome outcome = program.Run({"export", "1", "--items", "--db", "results.db"});
+  REQUIRE(outcome.exit_code == 0);
+  std::istringstream lines(outcome.output);
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    const Json item = ParseJson(line, "item");
+    CHECK(item["task"] == "tiny");
+    CHECK(item["doc"] == count);
+    CHECK(item["prompt_sha256"] == Sha256Hex(item["prompt"].get<std::string>()));
+    CHECK(item["loglikelihoods"].size() == 3);
+    CHECK(item["greedy"].size() == 3);
+    CHECK(item["scores"].contains("acc_norm"));
+    CHECK(item["target"].is_string());
+    CHECK(item.contains("text"));
+  }
+  CHECK(count == 5);
+  const Outcome show = program.Run({"show", "1", "--json", "--db", "results.db"});
+  REQUIRE(show.exit_code == 0);
+  CHECK(ParseJson(show.output, "show").is_object());
+  CHECK(program.Run({"show", "7", "--db", "results.db"}).exit_code == 2);
+  CHECK(program.Run({"report", "--db", "results.db"}).exit_code == 0);
+}
+
+}  // namespace
+}  // namespace tnb
