@@ -87,9 +87,9 @@ class CellRunner {
   std::optional<int64_t> EarlierRun() const {
     const auto runs = store_.Runs({.model = cell_.subject->name, .method = cell_.method});
     for (auto run = runs.rbegin(); run != runs.rend(); ++run) {
-      if (run->cell.id == cell_id_ && run->machine.id == machine_id_ && HasEverything(run->run.id)) {
-        return run->run.id;
-      }
+      const bool good = run->run.status == RunStatus::kOk || run->run.status == RunStatus::kPartial;
+      if (!good || run->cell.id != cell_id_ || run->machine.id != machine_id_) continue;
+      if (HasEverything(run->run.id)) return run->run.id;
     }
     return std::nullopt;
   }

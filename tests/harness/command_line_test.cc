@@ -1,4 +1,6 @@
 // What the program says to good and bad command lines, and how it exits.
+#include <fstream>
+
 #include "harness/command.h"
 #include "tests/harness/program.h"
 #include "tests/support/catch.h"
@@ -46,7 +48,7 @@ TEST_CASE("bad command lines are one line and exit code 2") {
       {{"run", "--limit", "-3"}, "--limit"},
       {{"run", "--method", "int9"}, "int9"},
       {{"run", "--method", "int8:bits=7"}, "bits"},
-      {{"run", "--method", ""}, "no method"},
+      {{"run", "--method", ""}, "not a method"},
       {{"run", "--base", "int9"}, "int9"},
       {{"run", "--model", "smollm3"}, "smollm3"},
       {{"run", "--model", "a,,b"}, "empty name"},
@@ -86,8 +88,7 @@ TEST_CASE("lists are made from what is registered, as text and as JSON") {
     const Json list = ParseJson(outcome.output, "list");
     REQUIRE_FALSE(list.empty());
     for (const Json& entry : list) {
-      CHECK_THAT(text.output,
-                 Contains(entry.value("name", entry.value("task", "absent")).get<std::string>()));
+      CHECK_THAT(text.output, Contains(entry.value("name", entry.value("task", "absent"))));
     }
   }
 }

@@ -43,7 +43,8 @@ TEST_CASE("a run is measured, reused, and measured again when forced") {
     CHECK(parameters == static_cast<double>(base.model.parameters));
     CHECK(MetricOf(store, compress, "parameters") == parameters);
     CHECK(MetricOf(store, compress, "stored_bytes") == 4 * parameters);
-    CHECK(MetricOf(store, PhaseOf(store, 2, "compress"), "stored_bytes") < 2 * parameters);
+    // The embedding, two fifths of the tiny model, stays fp32.
+    CHECK(MetricOf(store, PhaseOf(store, 2, "compress"), "stored_bytes") < 2.5 * parameters);
     const auto artefact = store.Artefact(compress.data_id);
     REQUIRE(artefact.has_value());
     CHECK(Sha256File(artefact->path) == artefact->sha256);
