@@ -12,8 +12,11 @@
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "models/engine/panel_kernels.cc"
+// foreach_target.h must come first, the others after it.
+// clang-format off
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace tnb::kernels::HWY_NAMESPACE {
