@@ -112,7 +112,7 @@ class CellRunner {
   }
 
   std::optional<PhaseRow> FindFinished(const std::string& phase, const Json& settings) const {
-    if (plan_.request.force) return std::nullopt;
+    if (plan_.request.force && Asked(phase)) return std::nullopt;
     return store_.FindFinishedPhase({.model_hash = cell_.subject->hash,
                                      .method = cell_.method,
                                      .phase = phase,
@@ -193,7 +193,7 @@ class CellRunner {
   }
 
   RunStatus Status() {
-    if (interrupted_ && message_.empty()) message_ = "interrupted";
+    if (interrupted_ && message_.empty()) message_ = guard_.reason();
     if (crashed_) return RunStatus::kCrashed;
     if (failed_) return RunStatus::kFailed;
     if (partial_ && message_.empty()) message_ = "some phases were not asked for";

@@ -2,12 +2,17 @@
 // knows, so that all numbers of a run come from one file.
 #pragma once
 
+#include <filesystem>
+#include <string>
+
 #include "base/json.h"
 #include "models/engine/model.h"
 
 namespace tnb {
 
-// Error{kData} when the file is another one than the driver knows. Does not count towards the peak memory.
+// SHA-256 of a file, read piece by piece: a mapped file would count as this process's memory.
+std::string HashStreaming(const std::filesystem::path& path);
+// Error{kData} when the file is another one than the driver knows.
 void CheckArtefact(const Json& spec);
 // Without CheckArtefact.
 Model LoadArtefactOf(const Json& spec);

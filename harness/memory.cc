@@ -26,11 +26,6 @@ std::optional<int64_t> ResidentBytes() { return ReadKilobytes("/proc/self/status
 std::optional<int64_t> PeakResidentBytes() { return ReadKilobytes("/proc/self/status", "VmHWM"); }
 std::optional<int64_t> ProportionalBytes() { return ReadKilobytes("/proc/self/smaps_rollup", "Pss"); }
 
-void ResetPeak() {
-  std::ofstream("/proc/self/clear_refs")
-      << "5";  // proc(5): resets VmHWM to VmRSS; where refused, the peak stays
-}
-
 void TrimAllocator() { ::malloc_trim(0); }
 
 }  // namespace tnb

@@ -167,7 +167,11 @@ InterruptGuard::~InterruptGuard() {
 
 bool InterruptGuard::Interrupted() {
   signalfd_siginfo info{};
-  if (::read(descriptor_, &info, sizeof info) == sizeof info) interrupted_ = true;
+  if (::read(descriptor_, &info, sizeof info) == sizeof info && !interrupted_) {
+    interrupted_ = true;
+    reason_ = "interrupted by " + SignalName(static_cast<int>(info.ssi_signo));
+    if (info.ssi_pid != 0) reason_ += " of process " + std::to_string(info.ssi_pid);
+  }
   return interrupted_;
 }
 
@@ -204,7 +208,7 @@ WorkerOutcome RunWorkerProcess(const std::string& phase, const Json& spec, doubl
     if (outcome.log.size() > 2 * kKeptLog) outcome.log.erase(0, outcome.log.size() - kKeptLog);
     if (guard.Interrupted()) {
       outcome.interrupted = true;
-      end_worker("interrupted");
+      end_worker(guard.reason());
     }
     if (timeout > 0 && elapsed() >= timeout) {
       end_worker("timed out after " + Json(timeout).dump() + " s; hint: --timeout allows more");

@@ -24,13 +24,15 @@ class InterruptGuard {
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
-  int descriptor() const { return descriptor_; }  // readable after a signal
-  bool Interrupted();                             // stays true
+  int descriptor() const { return descriptor_; }         // readable after a signal
+  bool Interrupted();                                    // stays true
+  const std::string& reason() const { return reason_; }  // "interrupted by SIGINT of process 12"
 
  private:
   sigset_t before_{};
   int descriptor_ = -1;
   bool interrupted_ = false;
+  std::string reason_;
 };
 
 struct WorkerOutcome {
