@@ -2,6 +2,10 @@
 
 #include <ATen/Parallel.h>
 
+#ifndef _OPENMP
+#error "compile this file with OpenMP: at::parallel_for is a serial loop without"
+#endif
+
 namespace tnb {
 
 void ParallelFor(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
