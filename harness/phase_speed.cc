@@ -3,6 +3,7 @@
 // on them. The file has been read once for its hash, so loading is from the system's file cache.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -102,44 +103,54 @@ struct Sizes {
   int repetitions = 1;
 };
 
-std::vector<Timing> PlanTimings(Workload& work, const Sizes& sizes, bool factorized, Emitter& emit) {
+Timing PrefillTiming(Workload& work, int64_t count, const std::string& variant, Execution execution,
+                     int repetitions) {
+  return {"prefill_" + std::to_string(count), variant, count, repetitions,
+          [&work, count, execution] { return work.Prefill(count, execution); }};
+}
+
+Timing DecodeTiming(Workload& work, int64_t prompt, int64_t count, const std::string& variant,
+                    Execution execution, int repetitions) {
+  return {"decode_" + std::to_string(count), variant, count, repetitions,
+          [&work, count, execution, prompt] { return work.Decode(prompt, count, execution); }};
+}
+
+// What the artefact does when left alone.
+std::vector<Timing> PlanTimings(Workload& work, const Sizes& sizes, Emitter& emit) {
   std::vector<Timing> timings;
-  const auto add_prefill = [&](int64_t count, const std::string& variant, Execution execution,
-                               int repetitions) {
-    timings.push_back({"prefill_" + std::to_string(count), variant, count, repetitions,
-                       [&work, count, execution] { return work.Prefill(count, execution); }});
-  };
-  const auto add_decode = [&](int64_t count, const std::string& variant, Execution execution,
-                              int repetitions) {
-    timings.push_back(
-        {"decode_" + std::to_string(count), variant, count, repetitions,
-         [&work, count, execution, prompt = sizes.prompt] { return work.Decode(prompt, count, execution); }});
-  };
-  int64_t longest = 0;
   for (const int64_t count : sizes.prefill) {
     if (!work.Fits(count)) {
       emit.Log("warning",
                "prefill_" + std::to_string(count) + " was left out: the model's context is shorter");
       continue;
     }
-    add_prefill(count, "", Execution::kAutomatic, sizes.repetitions);
-    longest = count;
+    timings.push_back(PrefillTiming(work, count, "", Execution::kAutomatic, sizes.repetitions));
   }
-  const bool decodes = work.Fits(sizes.prompt + sizes.decode);
-  if (decodes) {
-    add_decode(sizes.decode, "", Execution::kAutomatic, sizes.repetitions);
+  if (work.Fits(sizes.prompt + sizes.decode)) {
+    timings.push_back(
+        DecodeTiming(work, sizes.prompt, sizes.decode, "", Execution::kAutomatic, sizes.repetitions));
   } else {
     emit.Log("warning", "decode was left out: the model's context is too short");
   }
-  if (!factorized) return timings;
+  return timings;
+}
+
+// Both ways of computing factorized linears, at the shortest prefill: contracting can cost many times the
+// arithmetic of the dense matrix.
+std::vector<Timing> PlanVariants(Workload& work, const Sizes& sizes) {
+  std::vector<Timing> timings;
+  const auto shortest = std::min_element(sizes.prefill.begin(), sizes.prefill.end());
   const int repetitions = std::min(sizes.repetitions, kVariantRepetitions);
   for (const Execution execution : {Execution::kContracted, Execution::kRebuilt}) {
     const std::string variant = execution == Execution::kContracted ? "contracted" : "rebuilt";
-    if (longest > 0) add_prefill(longest, variant, execution, repetitions);
-    if (!decodes) continue;
+    if (shortest != sizes.prefill.end() && work.Fits(*shortest)) {
+      timings.push_back(PrefillTiming(work, *shortest, variant, execution, repetitions));
+    }
+    if (!work.Fits(sizes.prompt + sizes.decode)) continue;
     const double one = work.Decode(sizes.prompt, 1, execution);
     const bool slow = one * static_cast<double>(sizes.decode) > kSlowDecodeSeconds;
-    add_decode(slow ? kShortDecode : sizes.decode, variant, execution, slow ? 1 : repetitions);
+    timings.push_back(DecodeTiming(work, sizes.prompt, slow ? kShortDecode : sizes.decode, variant, execution,
+                                   slow ? 1 : repetitions));
   }
   return timings;
 }
@@ -198,9 +209,11 @@ void RunSpeed(const Json& spec, Emitter& emit) {
   const std::string kernel = ToString(model->kernel());
   {
     Workload work(*model, DeviceOf(spec), Require<int64_t>(settings, "seed", "spec"));
-    RunTimings(PlanTimings(work, sizes, model->factorized(), emit), emit);
+    RunTimings(PlanTimings(work, sizes, emit), emit);
+    // Before the variants, whose intermediate results can be larger than the model.
+    EmitBytes(emit, "resident_peak", PeakResidentBytes());
+    if (model->factorized()) RunTimings(PlanVariants(work, sizes), emit);
   }
-  EmitBytes(emit, "resident_peak", PeakResidentBytes());
   for (const int64_t count : sizes.prefill)
     EmitChoice(*model, count, "prefill_" + std::to_string(count), emit);
   EmitChoice(*model, 1, "decode_" + std::to_string(sizes.decode), emit);

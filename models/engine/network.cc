@@ -81,6 +81,7 @@ class NetworkLinear : public Linear {
       contracted_cost_ += Product(rest, sizes_) * Product(core.takes, sizes_) * Product(core.adds, sizes_);
       running = rest;
       running.insert(running.end(), core.adds.begin(), core.adds.end());
+      widest_ = std::max(widest_, Product(running, sizes_));
     }
     // Contracting the cores with one another, in the same order.
     running.clear();
@@ -238,6 +239,7 @@ class NetworkLinear : public Linear {
   Sizes sizes_;
   int64_t contracted_cost_ = 0;  // multiply-adds a token
   int64_t rebuild_cost_ = 0;     // multiply-adds of rebuilding W once
+  int64_t widest_ = 1;           // values a token of the largest intermediate result
 };
 
 // Legs of a core split into what it adds and takes when it comes after the cores in `before`.
@@ -300,19 +302,30 @@ std::unique_ptr<Linear> MakeNetworkLinear(const std::vector<NetworkTensor>& core
       }
     }
   }
+  // Between two cores the legs that the second takes are moved to the end. Taking legs in the order in which
+  // they run, and adding those last that the next core takes, leaves long contiguous pieces to be moved.
+  const std::vector<size_t> order = CheapestOrder(cores, in_legs, sizes);
   std::vector<Core> ordered;
-  std::set<int> available(in_legs.begin(), in_legs.end());
-  for (const size_t index : CheapestOrder(cores, in_legs, sizes)) {
+  std::vector<int> running = in_legs;
+  for (size_t i = 0; i < order.size(); ++i) {
+    const NetworkTensor& tensor = cores[order[i]];
     Core core;
-    SplitLegs(cores[index].legs, available, core);
-    std::vector<int> order = core.adds;
-    order.insert(order.end(), core.takes.begin(), core.takes.end());
-    const at::Tensor matrix = cores[index]
-                                  .values.permute(AxisOrder(cores[index].legs, order))
+    for (const int leg : running) {
+      if (Contains(tensor.legs, leg)) core.takes.push_back(leg);
+    }
+    core.adds = Without(tensor.legs, core.takes);
+    if (i + 1 < order.size()) {
+      const std::vector<int>& next = cores[order[i + 1]].legs;
+      std::stable_partition(core.adds.begin(), core.adds.end(),
+                            [&](int leg) { return !Contains(next, leg); });
+    }
+    std::vector<int> axes = core.adds;
+    axes.insert(axes.end(), core.takes.begin(), core.takes.end());
+    const at::Tensor matrix = tensor.values.permute(AxisOrder(tensor.legs, axes))
                                   .reshape({Product(core.adds, sizes), Product(core.takes, sizes)});
     core.weight = MakeDenseWeight(matrix.contiguous());
-    for (const int leg : core.takes) available.erase(leg);
-    available.insert(core.adds.begin(), core.adds.end());
+    running = Without(running, core.takes);
+    running.insert(running.end(), core.adds.begin(), core.adds.end());
     ordered.push_back(std::move(core));
   }
   return std::make_unique<NetworkLinear>(std::move(ordered), out_legs, in_legs, std::move(sizes));

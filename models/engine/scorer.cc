@@ -132,9 +132,12 @@ class DecoderModel : public LanguageModel {
       options_.context_length = std::min<int64_t>(2048, decoder.model().config.context_length);
     }
     if (options_.cache_tokens == 0) {
-      // One path through the tree, the batch that is being computed, and generating sequences of a quarter
-      // context.
-      options_.cache_tokens = options_.batch_tokens + options_.context_length * (1 + options_.sequences / 4);
+      // At least one path through the tree and the batch that is being computed.
+      const ModelConfig& config = decoder.model().config;
+      const int64_t token_bytes = 2 * 4 * config.block_count * config.kv_head_count * config.head_size;
+      const int64_t least = options_.batch_tokens + options_.context_length;
+      const int64_t wanted = least + options_.context_length * options_.sequences / 4;
+      options_.cache_tokens = std::max(least, std::min(wanted, (int64_t{1} << 29) / token_bytes));
     }
   }
 

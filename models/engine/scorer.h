@@ -11,8 +11,8 @@ namespace tnb {
 
 struct DecoderModelOptions {
   int64_t batch_tokens = 1024;  // tokens computed together
-  int64_t cache_tokens = 0;     // 0: from the batch, the context length and `sequences`
-  int64_t sequences = 16;       // sequences decoded together
+  int64_t cache_tokens = 0;     // 0: enough for `sequences` of a quarter context, in at most 512 MB
+  int64_t sequences = 64;       // sequences decoded together
   int64_t context_length = 0;   // 0: the model's, at most 2048 as lm-evaluation-harness assumes
 };
 
