@@ -125,11 +125,20 @@ std::string Title(const ColumnSpec& column, const std::string& protocol) {
   return facts.empty() ? title : fmt::format("{} [{}]", title, fmt::join(facts, ", "));
 }
 
+// Whether a canonical text is that storage format for the whole model: "fp32@all", "bf16:act=bf16@all".
+bool IsUncompressed(const std::string& text, const std::string& name) {
+  if (text.rfind(name, 0) != 0 || text.find('+') != std::string::npos) return false;
+  const std::string rest = text.substr(name.size());
+  const size_t at = rest.find('@');
+  return (rest.empty() || rest[0] == ':' || rest[0] == '@') &&
+         (at == std::string::npos || rest.substr(at) == "@all");
+}
+
 const RunData* ChooseBase(const std::vector<const RunData*>& runs, const std::string& wanted) {
-  for (const std::string& method :
-       wanted.empty() ? std::vector<std::string>{"fp32", "fp16", "bf16"} : std::vector<std::string>{wanted}) {
+  for (const char* name : {"fp32", "fp16", "bf16"}) {
     for (const RunData* run : runs) {
-      if (run->view.method.text == method) return run;
+      const std::string& text = run->view.method.text;
+      if (wanted.empty() ? IsUncompressed(text, name) : text == wanted) return run;
     }
   }
   return nullptr;

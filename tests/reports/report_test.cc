@@ -118,6 +118,18 @@ std::string Notes(const Table& table) {
   return text;
 }
 
+TEST_CASE("the base row is found by its canonical text") {
+  const testing::TemporaryFolder folder;
+  Store store = Store::Open(folder / "r.db");
+  AddRun(store, {.method = "fp32@q+int8:group=row@attn/mlp", .stored = 900});
+  AddRun(store, {.method = "bf16:act=bf16@all", .stored = 2000});
+  AddRun(store, {.method = "fp32@all"});
+  const std::vector<Table> tables = BuildReport(store, {});
+  REQUIRE(tables.size() == 1);
+  CHECK(At(tables[0], 0, "method").text == "fp32@all");
+  CHECK(At(tables[0], 1, "compress.stored_bytes").text == "900 B (0.225x)");
+}
+
 TEST_CASE("the base row comes first and the others are relative to it") {
   const testing::TemporaryFolder folder;
   Store store = Store::Open(folder / "r.db");
