@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -45,8 +46,14 @@ std::string Sha256Hex(std::string_view text) {
 
 std::string Sha256File(const std::filesystem::path& path) {
   const MappedFile file(path);
+  // Piece by piece, each given back: hashing a large file must not count in the peak memory of what follows.
+  constexpr size_t kPiece = size_t{1} << 20;
   Sha256 hash;
-  hash.Update(file.data(), file.size());
+  for (size_t begin = 0; begin < file.size(); begin += kPiece) {
+    const size_t size = std::min(kPiece, file.size() - begin);
+    hash.Update(file.data() + begin, size);
+    file.Release(begin, size);
+  }
   return hash.Hex();
 }
 

@@ -2,16 +2,11 @@
 // knows, so that all numbers of a run come from one file.
 #pragma once
 
-#include <filesystem>
-#include <string>
-
 #include "base/json.h"
 #include "models/engine/model.h"
 
 namespace tnb {
 
-// SHA-256 of a file, read piece by piece: a mapped file would count as this process's memory.
-std::string HashStreaming(const std::filesystem::path& path);
 // Error{kData} when the file is another one than the driver knows.
 void CheckArtefact(const Json& spec);
 // Without CheckArtefact.

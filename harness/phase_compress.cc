@@ -10,7 +10,7 @@
 #include <map>
 
 #include "base/error.h"
-#include "harness/load.h"
+#include "base/hash.h"
 #include "harness/memory.h"
 #include "harness/phase.h"
 #include "methods/recipe.h"
@@ -182,8 +182,7 @@ void RunCompress(const Json& spec, Emitter& emit) {
   }
   const auto bytes = static_cast<int64_t>(std::filesystem::file_size(path));
   EmitTotals(emit, supply.config(), total, bytes, elapsed.count());
-  emit.Emit(
-      {{"type", "artefact"}, {"path", path.string()}, {"sha256", HashStreaming(path)}, {"bytes", bytes}});
+  emit.Emit({{"type", "artefact"}, {"path", path.string()}, {"sha256", Sha256File(path)}, {"bytes", bytes}});
 }
 
 }  // namespace tnb
