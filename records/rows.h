@@ -206,6 +206,17 @@ struct LogRow {
   std::string text{};
 };
 
+// A step in the history of a number, as the nightly comparison found it.
+struct ChangePointRow {
+  int64_t id = 0;
+  int64_t run_id = 0;    // the first run at the new level
+  std::string suite{};   // name of the suite
+  std::string series{};  // "speed.decode_64"; model, method and settings are the run's
+  double level_before = 0, level_after = 0;
+  std::string unit{};
+  std::string found{};  // set by the Store
+};
+
 // A run with what it refers to.
 struct RunView {
   RunRow run{};

@@ -206,10 +206,79 @@ CREATE TABLE log (
 CREATE INDEX log_run ON log (run_id);
 )sql";
 
+// Views for the common joins (docs/database.md), and what the nightly comparison found.
+const char kVersion2[] = R"sql(
+-- One row a run, with what it refers to by name.
+CREATE VIEW run_overview AS
+SELECT r.id AS run_id, r.uuid, r.status, r.message, r.started, r.finished, r.command,
+       mo.name AS model, mo.hash AS model_hash, me.text AS method, ma.name AS machine, ma.hash AS machine_hash,
+       b.commit_name, c.id AS cell_id, c.settings
+FROM run r
+JOIN cell c ON c.id = r.cell_id
+JOIN model mo ON mo.id = c.model_id
+JOIN method me ON me.id = c.method_id
+JOIN machine ma ON ma.id = r.machine_id
+JOIN build b ON b.id = r.build_id;
+
+-- One row a phase; data_id is the phase whose rows (metrics, layers, items ...) are this one's.
+CREATE VIEW phase_overview AS
+SELECT p.id AS phase_id, p.run_id, p.name AS phase, p.status, p.reason, p.started, p.finished, p.seconds,
+       p.peak_bytes, p.settings, coalesce(p.source_id, p.id) AS data_id, p.source_id IS NOT NULL AS reused
+FROM phase p;
+
+-- One row a number of a finished phase.
+CREATE VIEW metric_overview AS
+SELECT o.run_id, o.model, o.method, o.machine, o.commit_name, o.started, p.phase, m.task, m.name, m.filter,
+       m.variant, m.value, m.unit, m.n, m.se, m.lo, m.hi, m.main, p.reused,
+       pr.name AS protocol, pr.hash AS protocol_hash, d.name AS dataset, d.hash AS dataset_hash
+FROM metric m
+JOIN phase_overview p ON p.data_id = m.phase_id AND p.status = 'ok'
+JOIN run_overview o ON o.run_id = p.run_id
+LEFT JOIN protocol pr ON pr.id = m.protocol_id
+LEFT JOIN dataset d ON d.id = m.dataset_id;
+
+-- One row a layer and stage.
+CREATE VIEW layer_overview AS
+SELECT o.run_id, o.model, o.method, l.stage_position, s.text AS stage, l.name, l.format, l."rows", l.cols,
+       l.parameters, l.codes_bits, l.stored_bytes, l.relative_error, l.discarded_weight
+FROM layer l
+JOIN phase_overview p ON p.data_id = l.phase_id AND p.status = 'ok'
+JOIN run_overview o ON o.run_id = p.run_id
+LEFT JOIN stage s ON s.phase_id = l.phase_id AND s.position = l.stage_position;
+
+-- One row a scored item of a finished quality phase.
+CREATE VIEW item_overview AS
+SELECT o.run_id, o.model, o.method, i.task, i.doc_index, i.prompt_sha256, i.prompt, i.target,
+       i.loglikelihoods, i.greedy, i.text, i.scores, i.tokens
+FROM item i
+JOIN phase_overview p ON p.data_id = i.phase_id AND p.status = 'ok'
+JOIN run_overview o ON o.run_id = p.run_id;
+
+-- One row a raw repetition of a timing.
+CREATE VIEW sample_overview AS
+SELECT o.run_id, o.model, o.method, o.machine, s.benchmark, s.variant, s.repetition, s.seconds, s.value, s.unit
+FROM sample s
+JOIN phase_overview p ON p.data_id = s.phase_id AND p.status = 'ok'
+JOIN run_overview o ON o.run_id = p.run_id;
+
+-- A step in the history of a number, as tnbench nightly found it. run_id is the first run at the new level.
+CREATE TABLE change_point (
+  id INTEGER PRIMARY KEY,
+  run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+  suite TEXT NOT NULL,
+  series TEXT NOT NULL CHECK (series <> ''),
+  level_before REAL NOT NULL,
+  level_after REAL NOT NULL,
+  unit TEXT NOT NULL CHECK (unit <> ''),
+  found TEXT NOT NULL,
+  UNIQUE (run_id, suite, series)
+) STRICT;
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& Migrations() {
-  static const std::vector<std::string> kMigrations = {kVersion1};
+  static const std::vector<std::string> kMigrations = {kVersion1, kVersion2};
   return kMigrations;
 }
 

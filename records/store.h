@@ -50,6 +50,18 @@ struct PhaseKey {
   std::string machine_hash{};
 };
 
+// What Merge did.
+struct MergeCounts {
+  int64_t runs = 0;        // copied, with everything that belongs to them
+  int64_t known = 0;       // were there already (same uuid)
+  int64_t unfinished = 0;  // still running over there, or sharing the phase of a run that is: left out
+  int64_t items = 0;       // of the copied runs
+  int64_t change_points = 0;
+};
+
+// The cells of an exported row, in the order of the columns: null, number or text.
+using ExportedRow = std::vector<Json>;
+
 struct PhaseEnd {
   PhaseStatus status = PhaseStatus::kOk;
   std::string reason{};  // required unless ok
@@ -112,6 +124,13 @@ class Store {
   void AddSamples(const std::vector<SampleRow>& rows);
   void AddArtefact(const ArtefactRow& row);
   void AddLog(const LogRow& row);
+  // Once a (run, suite, series): finding it again changes nothing. Says whether it is new.
+  bool PutChangePoint(const ChangePointRow& row);
+
+  // Copies all finished runs of another results database that are not here yet. Models, methods, machines,
+  // protocols ... are known by hash, runs by uuid: merging twice changes nothing. All or nothing.
+  // Error{kUsage} when it is this file itself.
+  MergeCounts Merge(const std::filesystem::path& other);
 
   // The newest finished (ok) phase with this key that ran itself (was not adopted).
   std::optional<PhaseRow> FindFinishedPhase(const PhaseKey& key) const;
@@ -132,6 +151,20 @@ class Store {
   std::vector<LogRow> Logs(int64_t run_id) const;
   ProtocolRow Protocol(int64_t id) const;
   DatasetRow Dataset(int64_t id) const;
+  // By series and run; all suites when `suite` is empty.
+  std::vector<ChangePointRow> ChangePoints(const std::string& suite = "") const;
+  // Wall seconds of finished phases that ran themselves, the newest first: what an estimate is made from.
+  // Empty texts do not restrict.
+  std::vector<double> PhaseSeconds(const std::string& phase, const std::string& model_hash,
+                                   const std::string& method, const std::string& machine_hash) const;
+
+  // What Export knows: "runs", "phases", "metrics", "layers", "items", "samples", "changes".
+  static std::vector<std::string> ExportTables();
+  // The rows of a view, run by run, streamed: `columns` first, once, then every row. `runs` empty: all.
+  // Error{kUsage} for an unknown table.
+  void Export(const std::string& table, const std::vector<int64_t>& runs,
+              const std::function<void(const std::vector<std::string>& columns)>& columns,
+              const std::function<void(const ExportedRow& row)>& row) const;
 
   const std::filesystem::path& path() const { return path_; }
 

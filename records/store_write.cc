@@ -350,4 +350,16 @@ void Store::AddLog(const LogRow& row) {
   });
 }
 
+bool Store::PutChangePoint(const ChangePointRow& row) {
+  int inserted = 0;
+  Write("recording a change point", [&] {
+    inserted =
+        Execute(*database_,
+                "INSERT INTO change_point (run_id, suite, series, level_before, level_after, unit, found) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, suite, series) DO NOTHING",
+                row.run_id, row.suite, row.series, row.level_before, row.level_after, row.unit, Now());
+  });
+  return inserted != 0;
+}
+
 }  // namespace tnb

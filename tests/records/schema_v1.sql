@@ -1,0 +1,199 @@
+-- The schema of version 1 as it was released: what files of that version hold. Never edited.
+-- Where runs were executed; hash of facts (lasting ones only).
+CREATE TABLE machine (
+  id INTEGER PRIMARY KEY,
+  hash TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  facts TEXT NOT NULL CHECK (json_valid(facts))
+) STRICT;
+
+-- Which program executed them: commit, compiler, flags, libraries.
+CREATE TABLE build (
+  id INTEGER PRIMARY KEY,
+  hash TEXT NOT NULL UNIQUE,
+  commit_name TEXT NOT NULL,
+  facts TEXT NOT NULL CHECK (json_valid(facts))
+) STRICT;
+
+-- What is compressed; hash of all weight files.
+CREATE TABLE model (
+  id INTEGER PRIMARY KEY,
+  hash TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  path TEXT NOT NULL,
+  parameters INTEGER NOT NULL CHECK (parameters >= 0),
+  file_bytes INTEGER NOT NULL CHECK (file_bytes >= 0),
+  config TEXT NOT NULL CHECK (json_valid(config))
+) STRICT;
+
+-- Where a task's items come from; hash of the file.
+CREATE TABLE dataset (
+  id INTEGER PRIMARY KEY,
+  hash TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  split TEXT NOT NULL,
+  source TEXT NOT NULL,
+  items INTEGER NOT NULL CHECK (items >= 0)
+) STRICT;
+
+-- Everything that can change a task's number; hash of content. Numbers of different protocols are not compared.
+CREATE TABLE protocol (
+  id INTEGER PRIMARY KEY,
+  hash TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  content TEXT NOT NULL CHECK (json_valid(content))
+) STRICT;
+
+-- Canonical recipes; hash of text.
+CREATE TABLE method (
+  id INTEGER PRIMARY KEY,
+  hash TEXT NOT NULL UNIQUE,
+  text TEXT NOT NULL
+) STRICT;
+
+-- What is asked: model x method x settings.
+CREATE TABLE cell (
+  id INTEGER PRIMARY KEY,
+  model_id INTEGER NOT NULL REFERENCES model,
+  method_id INTEGER NOT NULL REFERENCES method,
+  settings_hash TEXT NOT NULL,
+  settings TEXT NOT NULL CHECK (json_valid(settings)),
+  UNIQUE (model_id, method_id, settings_hash)
+) STRICT;
+
+-- One execution of one cell. The row is there from the beginning and says how it ended.
+CREATE TABLE run (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uuid TEXT NOT NULL UNIQUE,
+  cell_id INTEGER NOT NULL REFERENCES cell,
+  machine_id INTEGER NOT NULL REFERENCES machine,
+  build_id INTEGER NOT NULL REFERENCES build,
+  process INTEGER NOT NULL,
+  command TEXT NOT NULL,
+  started TEXT NOT NULL,
+  finished TEXT,
+  status TEXT NOT NULL CHECK (status IN ('running', 'ok', 'partial', 'failed', 'crashed')),
+  message TEXT NOT NULL
+) STRICT;
+CREATE INDEX run_cell ON run (cell_id);
+
+-- One phase of a run: a process of its own. source_id is the finished phase of an earlier run whose rows stand for
+-- this one's; never a phase that has a source itself.
+CREATE TABLE phase (
+  id INTEGER PRIMARY KEY,
+  run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+  name TEXT NOT NULL,
+  settings_hash TEXT NOT NULL,
+  settings TEXT NOT NULL CHECK (json_valid(settings)),
+  status TEXT NOT NULL CHECK (status IN ('running', 'ok', 'failed', 'crashed', 'skipped', 'not measured')),
+  reason TEXT NOT NULL CHECK (status IN ('ok', 'running') OR reason <> ''),
+  started TEXT NOT NULL,
+  finished TEXT,
+  seconds REAL,
+  peak_bytes INTEGER,
+  exit_code INTEGER,
+  source_id INTEGER REFERENCES phase,
+  UNIQUE (run_id, name)
+) STRICT;
+CREATE INDEX phase_key ON phase (name, settings_hash);
+CREATE INDEX phase_source ON phase (source_id);
+
+-- One step of the recipe as it ran.
+CREATE TABLE stage (
+  id INTEGER PRIMARY KEY,
+  phase_id INTEGER NOT NULL REFERENCES phase ON DELETE CASCADE,
+  position INTEGER NOT NULL CHECK (position >= 0),
+  text TEXT NOT NULL,
+  seconds REAL NOT NULL,
+  peak_bytes INTEGER,
+  detail TEXT NOT NULL CHECK (json_valid(detail)),
+  UNIQUE (phase_id, position)
+) STRICT;
+
+-- One linear after one stage: size and error.
+CREATE TABLE layer (
+  id INTEGER PRIMARY KEY,
+  phase_id INTEGER NOT NULL REFERENCES phase ON DELETE CASCADE,
+  stage_position INTEGER NOT NULL CHECK (stage_position >= 0),
+  name TEXT NOT NULL,
+  format TEXT NOT NULL,
+  "rows" INTEGER NOT NULL,
+  cols INTEGER NOT NULL,
+  parameters INTEGER NOT NULL CHECK (parameters >= 0),
+  codes_bits INTEGER NOT NULL CHECK (codes_bits >= 0),
+  stored_bytes INTEGER NOT NULL CHECK (stored_bytes >= 0),
+  relative_error REAL,
+  discarded_weight REAL,
+  detail TEXT NOT NULL CHECK (json_valid(detail)),
+  UNIQUE (phase_id, stage_position, name)
+) STRICT;
+
+-- One number of a phase with its uncertainty; main marks the number by which a task is known.
+CREATE TABLE metric (
+  id INTEGER PRIMARY KEY,
+  phase_id INTEGER NOT NULL REFERENCES phase ON DELETE CASCADE,
+  name TEXT NOT NULL CHECK (name <> ''),
+  task TEXT NOT NULL,
+  filter TEXT NOT NULL,
+  variant TEXT NOT NULL,
+  value REAL NOT NULL,
+  unit TEXT NOT NULL CHECK (unit <> ''),
+  n INTEGER NOT NULL CHECK (n >= 0),
+  se REAL,
+  lo REAL,
+  hi REAL,
+  main INTEGER NOT NULL CHECK (main IN (0, 1)),
+  protocol_id INTEGER REFERENCES protocol,
+  dataset_id INTEGER REFERENCES dataset,
+  UNIQUE (phase_id, task, filter, variant, name)
+) STRICT;
+
+-- One scored item of a task, with what is needed to score it again.
+CREATE TABLE item (
+  id INTEGER PRIMARY KEY,
+  phase_id INTEGER NOT NULL REFERENCES phase ON DELETE CASCADE,
+  task TEXT NOT NULL,
+  doc_index INTEGER NOT NULL CHECK (doc_index >= 0),
+  prompt_sha256 TEXT NOT NULL,
+  prompt TEXT NOT NULL,
+  target TEXT NOT NULL,
+  loglikelihoods TEXT NOT NULL CHECK (json_valid(loglikelihoods)),
+  greedy TEXT NOT NULL CHECK (json_valid(greedy)),
+  text TEXT NOT NULL,
+  scores TEXT NOT NULL CHECK (json_valid(scores)),
+  tokens INTEGER NOT NULL,
+  UNIQUE (phase_id, task, doc_index)
+) STRICT;
+
+-- One raw repetition of a benchmark.
+CREATE TABLE sample (
+  id INTEGER PRIMARY KEY,
+  phase_id INTEGER NOT NULL REFERENCES phase ON DELETE CASCADE,
+  benchmark TEXT NOT NULL,
+  variant TEXT NOT NULL,
+  repetition INTEGER NOT NULL CHECK (repetition >= 0),
+  seconds REAL NOT NULL,
+  value REAL NOT NULL,
+  unit TEXT NOT NULL,
+  UNIQUE (phase_id, benchmark, variant, repetition)
+) STRICT;
+
+-- The file that a compress phase wrote and every later phase loads.
+CREATE TABLE artefact (
+  id INTEGER PRIMARY KEY,
+  phase_id INTEGER NOT NULL UNIQUE REFERENCES phase ON DELETE CASCADE,
+  path TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  bytes INTEGER NOT NULL CHECK (bytes >= 0)
+) STRICT;
+
+-- Lines of workers and driver, and the user's notes.
+CREATE TABLE log (
+  id INTEGER PRIMARY KEY,
+  run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+  phase_id INTEGER REFERENCES phase ON DELETE CASCADE,
+  time TEXT NOT NULL,
+  level TEXT NOT NULL CHECK (level IN ('info', 'warning', 'error', 'note')),
+  text TEXT NOT NULL
+) STRICT;
+CREATE INDEX log_run ON log (run_id);
