@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "tests/reports/golden.h"
 #include "tests/support/catch.h"
 
 namespace tnb {
@@ -58,6 +59,11 @@ TEST_CASE("Wilson intervals") {
   // prop.test(8, 10, correct = FALSE) and prop.test(0, 10, correct = FALSE) of R.
   CHECK(WilsonInterval(8, 10).lo == Approx(0.4901625).epsilon(1e-6));
   CHECK(WilsonInterval(8, 10).hi == Approx(0.9433178).epsilon(1e-6));
+  for (const Json& row : testing::StatisticsGolden().at("wilson")) {
+    const Interval interval = WilsonInterval(row[0].get<int64_t>(), row[1].get<int64_t>());
+    CHECK(interval.lo == Approx(row[2].get<double>()).margin(1e-12));
+    CHECK(interval.hi == Approx(row[3].get<double>()).margin(1e-12));
+  }
   CHECK(WilsonInterval(0, 10).lo == 0);
   CHECK(WilsonInterval(0, 10).hi == Approx(0.2775328).epsilon(1e-6));
   CHECK(WilsonInterval(10, 10).hi == 1);
