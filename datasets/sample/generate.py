@@ -22,7 +22,7 @@ from sums import SUMS, THINGS
 
 HERE = pathlib.Path(__file__).resolve().parent
 PASSAGES_PER_STORY = 5
-ITEMS_PER_SUM = 16
+ITEMS_PER_SUM = 20
 
 
 def draw(rng, values):

@@ -1,5 +1,6 @@
 // The one tensor-network linear: cores, each kept as a matrix, and an order in which x absorbs them.
 #include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <limits>
@@ -11,6 +12,7 @@
 #include "models/engine/linear.h"
 #include "models/engine/linear_parts.h"
 #include "models/engine/panel.h"
+#include "models/engine/parallel.h"
 
 namespace tnb {
 namespace {
@@ -153,8 +155,12 @@ class NetworkLinear : public Linear {
   at::Tensor Multiply(const at::Tensor& x, Execution execution) const override {
     if (execution == Execution::kAutomatic) execution = Choose(x.size(0));
     if (execution == Execution::kContracted) {
-      return ContractWith(
-          x, [&](size_t index, const at::Tensor& rows) { return cores_[index].weight->Matmul(rows); });
+      const auto multiply = [&](size_t index, const at::Tensor& rows) {
+        return cores_[index].weight->Matmul(rows);
+      };
+      // One token's intermediate results can be larger than x by a hundred times. Several tokens are
+      // therefore spread over the threads, each of which takes so few at a time that they stay in its cache.
+      return x.is_cpu() && x.size(0) > 1 ? ContractInPieces(x, multiply) : ContractWith(x, multiply);
     }
     const at::Tensor w = Rebuild().to(x.device());
     if (!x.is_cpu()) return at::linear(x, w);
@@ -208,6 +214,24 @@ class NetworkLinear : public Linear {
       legs.insert(legs.end(), core.adds.begin(), core.adds.end());
     }
     return Permuted(running, n, legs, out_legs_).reshape({n, out_features()});
+  }
+
+  template <typename Apply>
+  at::Tensor ContractInPieces(const at::Tensor& x, const Apply& apply) const {
+    constexpr int64_t kCacheValues = 1 << 17;  // half a megabyte: about half a second-level cache
+    const int64_t n = x.size(0), row = out_features();
+    const int64_t piece = std::clamp<int64_t>(kCacheValues / widest_, 1, n);
+    at::Tensor y = at::empty({n, row}, x.options());
+    float* const out = y.mutable_data_ptr<float>();
+    ParallelFor((n + piece - 1) / piece, 1, [&](int64_t begin, int64_t end) {
+      const c10::InferenceMode mode;  // not inherited by other threads
+      for (int64_t i = begin; i < end; ++i) {
+        const at::Tensor part =
+            ContractWith(x.slice(0, i * piece, std::min(n, (i + 1) * piece)), apply).contiguous();
+        std::copy_n(part.const_data_ptr<float>(), part.numel(), out + i * piece * row);
+      }
+    });
+    return y;
   }
 
   // The running tensor [n, from...] with its legs in the order `to`.

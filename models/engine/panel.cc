@@ -9,6 +9,8 @@
 #include <new>
 #include <utility>
 
+#include "models/engine/panel_kernels.h"
+#include "models/engine/parallel.h"
 #include "models/formats/elements.h"
 
 namespace tnb {
@@ -196,7 +198,10 @@ void UnpackCodes(const PanelMatrix& w, uint8_t* codes, uint16_t* scales, uint8_t
   }
 }
 
-void UnpackF32(const PanelMatrix& w, int64_t begin, int64_t end, float* out) {
+namespace {
+
+// Row by row: for single rows, as of an embedding.
+void UnpackRows(const PanelMatrix& w, int64_t begin, int64_t end, float* out) {
   for (int64_t r = begin; r < end; ++r, out += w.cols) {
     const int64_t panel = r / kPanelRows;
     const int64_t lane = r % kPanelRows;
@@ -229,6 +234,33 @@ void UnpackF32(const PanelMatrix& w, int64_t begin, int64_t end, float* out) {
       }
     }
   }
+}
+
+// The whole panel through the vector kernels, turned into rows piece by piece.
+void UnpackPanel(const PanelMatrix& w, int64_t panel, int64_t width, float* out) {
+  constexpr int64_t kPiece = 64, kSlack = 8;  // ExpandPanel may write some columns too many
+  alignas(64) float piece[(kPiece + kSlack) * kPanelRows];
+  for (int64_t begin = 0; begin < w.cols; begin += kPiece) {
+    const int64_t end = std::min(begin + kPiece, w.cols);
+    kernels::ExpandPanel(w, panel, begin, end, piece);
+    for (int64_t r = 0; r < width; ++r) {
+      float* row = out + r * w.cols + begin;
+      for (int64_t c = 0; c < end - begin; ++c) row[c] = piece[c * kPanelRows + r];
+    }
+  }
+}
+
+}  // namespace
+
+void UnpackF32(const PanelMatrix& w, int64_t begin, int64_t end, float* out) {
+  if (begin % kPanelRows != 0 || end - begin < kPanelRows) return UnpackRows(w, begin, end, out);
+  const int64_t first = begin / kPanelRows, panels = (end - begin + kPanelRows - 1) / kPanelRows;
+  ParallelFor(panels, 4, [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; ++i) {
+      UnpackPanel(w, first + i, std::min(kPanelRows, end - begin - i * kPanelRows),
+                  out + i * kPanelRows * w.cols);
+    }
+  });
 }
 
 }  // namespace tnb

@@ -119,6 +119,31 @@ TEST_CASE("floating-point panels multiply as the triple loop does") {
   }
 }
 
+TEST_CASE("panels expanded as a whole are their rows expanded one by one") {
+  const auto check = [](const PanelMatrix& w) {
+    std::vector<float> whole(static_cast<size_t>(w.rows * w.cols)), rows(whole.size());
+    UnpackF32(w, 0, w.rows, whole.data());
+    for (int64_t r = 0; r < w.rows; ++r) UnpackF32(w, r, r + 1, rows.data() + r * w.cols);
+    CHECK(whole == rows);
+  };
+  for (const auto& [rows, cols, n] : kSizes) {
+    CAPTURE(rows, cols);
+    const std::vector<float> w = Random(rows * cols, 7);
+    std::vector<uint16_t> half(w.size()), brain(w.size());
+    std::transform(w.begin(), w.end(), half.begin(), FloatToHalf);
+    std::transform(w.begin(), w.end(), brain.begin(), FloatToBF16);
+    check(PackF32(w.data(), rows, cols));
+    check(PackF16(half.data(), rows, cols));
+    check(PackBF16(brain.data(), rows, cols));
+    for (const int bits : {8, 4}) {
+      for (const int64_t group : {int64_t{0}, int64_t{32}}) {
+        check(RandomInteger(bits, true, group, rows, cols));
+        if (bits == 4) check(RandomInteger(bits, false, group, rows, cols));
+      }
+    }
+  }
+}
+
 TEST_CASE("integer panels multiply as their expansion does") {
   for (const auto& [rows, cols, n] : kSizes) {
     for (const int bits : {8, 4}) {
