@@ -1,20 +1,81 @@
 #include "datasets/reader.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <optional>
 #include <string_view>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "datasets/delimited.h"
 #include "datasets/utf8.h"
 
 namespace tnb {
 namespace {
 
+// Deeper values would end in a stack overflow when they are copied or compared; no dataset has such.
+constexpr int kDeepest = 100;
+
 std::string At(const std::string& path, int64_t line) { return path + ":" + std::to_string(line); }
 
 int64_t LineOf(std::string_view text, size_t offset) {
   return 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
+}
+
+// Reads characters and counts the lines read so far, so that the parser's callback knows where it is.
+class CountingIterator {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  CountingIterator(const char* at, int64_t* line) : at_(at), line_(line) {}
+  const char& operator*() const { return *at_; }
+  CountingIterator& operator++() {
+    if (*at_++ == '\n') ++*line_;
+    return *this;
+  }
+  CountingIterator operator++(int) {
+    CountingIterator before = *this;
+    ++*this;
+    return before;
+  }
+  bool operator==(const CountingIterator& other) const { return at_ == other.at_; }
+  bool operator!=(const CountingIterator& other) const { return at_ != other.at_; }
+
+ private:
+  const char* at_;
+  int64_t* line_;
+};
+
+// Parses JSON that begins on line `line` of the file; `opened` is told of every object and array: its depth
+// (the outermost has 0), its line, and the name that it has in an enclosing object.
+Json ParseLocated(std::string_view text, const std::string& path, int64_t line,
+                  const std::function<void(int depth, int64_t line, const std::string& key)>& opened) {
+  std::string key;  // at depth 1
+  const auto callback = [&](int depth, Json::parse_event_t event, Json& value) {
+    if (event == Json::parse_event_t::key && depth == 1) key = value.get<std::string>();
+    if (event != Json::parse_event_t::object_start && event != Json::parse_event_t::array_start) return true;
+    if (depth > kDeepest) {
+      throw Error(ErrorKind::kData, {"values are nested too deeply",
+                                     std::to_string(kDeepest) + " levels or fewer", "", At(path, line), ""});
+    }
+    if (opened) opened(depth, line, key);
+    return true;
+  };
+  try {
+    const char* begin = text.data();
+    return Json::parse(CountingIterator(begin, &line), CountingIterator(begin + text.size(), &line),
+                       callback);
+  } catch (const Json::exception& error) {
+    throw Error(ErrorKind::kData,
+                {"not valid JSON", "", error.what(), At(path, line), "is the file complete?"});
+  }
 }
 
 void AddDocument(Dataset& data, Json document, int64_t line) {
@@ -42,90 +103,60 @@ void ReadJsonLines(Dataset& data, std::string_view text) {
     }
     if (blank != 0)
       throw Error(ErrorKind::kData, {"a blank line between documents", "", "", At(data.path, blank), ""});
-    AddDocument(data, ParseJson(std::string(row), At(data.path, line)), line);
+    AddDocument(data, ParseLocated(row, data.path, line, nullptr), line);
   }
 }
 
-void ReadJsonArray(Dataset& data, const std::string& text) {
-  Json array = ParseJson(text, data.path);
-  if (!array.is_array()) {
+// [{...}, ...], or an object with exactly one field that holds such an array.
+void ReadJsonRecords(Dataset& data, std::string_view text) {
+  std::vector<int64_t> outer;                         // lines of the elements of the file's array
+  std::map<std::string, std::vector<int64_t>> inner;  // by field of the file's object
+  Json json = ParseLocated(text, data.path, 1, [&](int depth, int64_t line, const std::string& key) {
+    if (depth == 1) outer.push_back(line);
+    if (depth == 2) inner[key].push_back(line);
+  });
+  std::vector<int64_t>* lines = &outer;
+  Json* array = &json;
+  if (json.is_object()) {
+    const auto holds_records = [](const Json& value) {
+      return value.is_array() && !value.empty() &&
+             std::all_of(value.begin(), value.end(), [](const Json& item) { return item.is_object(); });
+    };
+    std::string names;
+    for (auto& [key, value] : json.items()) {
+      if (!holds_records(value)) continue;
+      names += (names.empty() ? "" : ", ") + key;
+      array = &value;
+      lines = &inner[key];
+    }
+    if (array == &json || names.find(", ") != std::string::npos) {
+      throw Error(ErrorKind::kData, {"the file is an object, and it is not clear where its documents are",
+                                     "exactly one field with an array of objects",
+                                     names.empty() ? "none" : names, data.path, "write an array of objects"});
+    }
+  } else if (!json.is_array()) {
     throw Error(ErrorKind::kData,
-                {"the file is not a JSON array of objects", "[...]", array.type_name(), data.path, ""});
+                {"the file is not a JSON array of objects", "[{...}, ...]", json.type_name(), data.path, ""});
   }
-  // An array has no lines of its own: documents are counted instead.
-  int64_t number = 0;
-  for (Json& document : array) AddDocument(data, std::move(document), ++number);
+  for (size_t i = 0; i < array->size(); ++i) {
+    // Only objects and arrays have lines: at the first element that is neither, AddDocument throws.
+    const bool located = i < lines->size() && (*array)[i].is_structured();
+    AddDocument(data, std::move((*array)[i]),
+                located              ? (*lines)[i]
+                : data.lines.empty() ? 1
+                                     : data.lines.back());
+  }
 }
 
-// Reads one CSV record from `at` on; `at` is moved behind it.
-std::vector<std::string> CsvRecord(std::string_view text, size_t& at, const std::string& path) {
-  std::vector<std::string> fields(1);
-  const size_t begin = at;
-  while (at < text.size()) {
-    if (text[at] == '"' && fields.back().empty() && (at == begin || text[at - 1] == ',')) {
-      for (++at;; ++at) {
-        if (at >= text.size()) {
-          throw Error(ErrorKind::kData, {"a quoted CSV field is not closed", "\"", "end of file",
-                                         At(path, LineOf(text, begin)), ""});
-        }
-        if (text[at] != '"') {
-          fields.back() += text[at];
-        } else if (at + 1 < text.size() && text[at + 1] == '"') {
-          fields.back() += text[at++];
-        } else {
-          break;
-        }
-      }
-      ++at;
-      if (at < text.size() && text[at] != ',' && text[at] != '\n' && text[at] != '\r') {
-        throw Error(ErrorKind::kData,
-                    {"text after a closing quote in CSV", "comma or line break", std::string(1, text[at]),
-                     At(path, LineOf(text, at)), "write \" as \"\""});
-      }
-    } else if (text[at] == ',') {
-      fields.emplace_back();
-      ++at;
-    } else if (text[at] == '\n' || text[at] == '\r') {
-      at += text.substr(at, 2) == "\r\n" ? 2 : 1;
-      return fields;
-    } else if (text[at] == '"') {
-      throw Error(ErrorKind::kData, {"a quote inside an unquoted CSV field", "", "",
-                                     At(path, LineOf(text, at)), "quote the whole field"});
-    } else {
-      fields.back() += text[at++];
-    }
-  }
-  return fields;
-}
-
-void ReadCsv(Dataset& data, std::string_view text) {
-  size_t at = 0;
-  int64_t line = 1;
-  const auto next = [&] {
-    const size_t begin = at;
-    std::vector<std::string> record = CsvRecord(text, at, data.path);
-    const int64_t first = line;
-    line += std::count(text.begin() + static_cast<std::ptrdiff_t>(begin),
-                       text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
-    return std::make_pair(first, std::move(record));
-  };
-  const std::vector<std::string> header = next().second;
-  for (size_t i = 0; i < header.size(); ++i) {
-    if (header[i].empty() || std::count(header.begin(), header.end(), header[i]) > 1) {
-      throw Error(ErrorKind::kData, {"CSV column " + std::to_string(i + 1) + " has an empty or repeated name",
-                                     "a header row of distinct names", header[i], At(data.path, 1), ""});
-    }
-  }
-  while (at < text.size()) {
-    auto [first, record] = next();
-    if (record.size() != header.size()) {
-      throw Error(ErrorKind::kData,
-                  {"a CSV record has another number of fields than the header", std::to_string(header.size()),
-                   std::to_string(record.size()), At(data.path, first), ""});
-    }
-    Json document = Json::object();
-    for (size_t i = 0; i < header.size(); ++i) document[header[i]] = std::move(record[i]);
-    AddDocument(data, std::move(document), first);
+void ReadLines(Dataset& data, std::string_view text) {
+  int64_t line = 0;
+  while (!text.empty()) {
+    ++line;
+    const size_t end = text.find('\n');
+    std::string_view row = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+    if (row.ends_with('\r')) row.remove_suffix(1);
+    if (!StripPython(row).empty()) AddDocument(data, Json{{"text", row}}, line);
   }
 }
 
@@ -172,17 +203,45 @@ void ReadWikiText(Dataset& data, std::string_view text) {
 
 std::string FormatByExtension(const std::filesystem::path& path) {
   const std::string extension = path.extension().string();
-  if (extension == ".jsonl" || extension == ".json" || extension == ".csv") return extension.substr(1);
-  return "text";
+  for (const char* known : {"jsonl", "json", "csv", "tsv"}) {
+    if (extension == std::string(".") + known) return known;
+  }
+  return extension == ".ndjson" ? "jsonl" : "text";
 }
 
-std::string ReadUtf8File(const std::filesystem::path& path) {
+// Containers that are often taken for the data itself, by their first bytes.
+void RefuseContainers(std::string_view bytes, const std::string& path) {
+  const auto refuse = [&](const char* what, const std::string& hint) {
+    throw Error(ErrorKind::kData, {std::string("the file is ") + what + ", which is not read directly",
+                                   "text (jsonl, json, csv, tsv)", "", path, hint});
+  };
+  const std::string stem = std::filesystem::path(path).stem().string();
+  if (bytes.starts_with("PAR1")) {
+    refuse("Parquet", "convert it: python3 -c \"import pandas; pandas.read_parquet('" + path +
+                          "').to_json('" + stem +
+                          ".jsonl', orient='records', lines=True)\" (needs pandas and pyarrow)");
+  }
+  if (bytes.starts_with("\x1F\x8B")) refuse("gzip-compressed", "gunzip " + path);
+  if (bytes.starts_with("\x28\xB5\x2F\xFD")) refuse("Zstandard-compressed", "unzstd " + path);
+  if (bytes.starts_with("PK\x03\x04")) refuse("a zip archive", "unzip " + path);
+  if (bytes.starts_with("ARROW1")) refuse("an Arrow file", "convert it to jsonl");
+}
+
+// The file's text without byte order mark; `sha256` is that of its bytes.
+std::string ReadUtf8File(const std::filesystem::path& path, std::string* sha256) {
   std::string text = ReadFile(path);
+  *sha256 = Sha256Hex(text);
+  RefuseContainers(text, path.string());
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);  // byte order mark
-  if (const auto bad = InvalidUtf8Offset(text)) {
-    throw Error(ErrorKind::kData,
-                {"the file is not UTF-8", "", "byte " + std::to_string(*bad) + " is no character",
-                 At(path.string(), LineOf(text, *bad)), "convert it with iconv -t UTF-8"});
+  const std::optional<size_t> bad = InvalidUtf8Offset(text);
+  const size_t nul = text.find('\0');
+  if (bad || nul != std::string::npos) {
+    const size_t at = std::min(bad.value_or(text.size()), nul);
+    throw Error(
+        ErrorKind::kData,
+        {"the file is not UTF-8 text", "",
+         "byte " + std::to_string(at) + (at == nul ? " is NUL" : " is no character"),
+         At(path.string(), LineOf(text, at)), "convert it with iconv -t UTF-8 (-f LATIN1, UTF-16 ...)"});
   }
   return text;
 }
@@ -192,29 +251,34 @@ std::string ReadUtf8File(const std::filesystem::path& path) {
 std::string Dataset::Where(size_t document) const { return At(path, lines.at(document)); }
 
 const std::vector<std::string>& DatasetFormats() {
-  static const std::vector<std::string> formats = {"jsonl", "json", "csv", "text", "wikitext"};
+  static const std::vector<std::string> formats = {"jsonl", "json",  "csv",     "tsv",
+                                                   "text",  "lines", "wikitext"};
   return formats;
 }
 
 Dataset ReadDataset(const std::filesystem::path& path, const std::string& format) {
   const std::string kind = format.empty() ? FormatByExtension(path) : format;
-  const std::string text = ReadUtf8File(path);
   Dataset data;
   data.path = path.string();
-  data.sha256 = Sha256File(path);
+  const std::string text = ReadUtf8File(path, &data.sha256);
+  const auto add = [&](Json document, int64_t line) { AddDocument(data, std::move(document), line); };
   if (kind == "jsonl") {
     ReadJsonLines(data, text);
   } else if (kind == "json") {
-    ReadJsonArray(data, text);
+    ReadJsonRecords(data, text);
   } else if (kind == "csv") {
-    ReadCsv(data, text);
+    ReadDelimited(text, Delimited::kCsv, data.path, add);
+  } else if (kind == "tsv") {
+    ReadDelimited(text, Delimited::kTsv, data.path, add);
+  } else if (kind == "lines") {
+    ReadLines(data, text);
   } else if (kind == "text") {
     if (!StripPython(text).empty()) AddDocument(data, Json{{"text", text}}, 1);
   } else if (kind == "wikitext") {
     ReadWikiText(data, text);
   } else {
-    throw Error(ErrorKind::kUsage, {"no dataset format '" + kind + "'", "jsonl, json, csv, text or wikitext",
-                                    kind, data.path, ""});
+    throw Error(ErrorKind::kUsage, {"no dataset format '" + kind + "'",
+                                    "jsonl, json, csv, tsv, text, lines or wikitext", kind, data.path, ""});
   }
   if (data.documents.empty()) {
     throw Error(ErrorKind::kData,
@@ -224,7 +288,8 @@ Dataset ReadDataset(const std::filesystem::path& path, const std::string& format
 }
 
 void AddLinesAsField(Dataset& dataset, const std::string& field, const std::filesystem::path& path) {
-  std::string text = ReadUtf8File(path);
+  std::string sha256;
+  const std::string text = ReadUtf8File(path, &sha256);
   std::vector<std::string> rows;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
@@ -245,7 +310,7 @@ void AddLinesAsField(Dataset& dataset, const std::string& field, const std::file
     }
     dataset.documents[i][field] = std::move(rows[i]);
   }
-  dataset.sha256 = Sha256Hex(dataset.sha256 + field + Sha256File(path));
+  dataset.sha256 = Sha256Hex(dataset.sha256 + field + sha256);
 }
 
 }  // namespace tnb

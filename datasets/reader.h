@@ -4,12 +4,17 @@
 // ReadDataset reads one file into documents (JSON objects) with the line each of them starts on, and its
 // content hash. Formats:
 //   jsonl     one JSON object a line (blank lines only at the end)
-//   json      one array of objects
-//   csv       RFC 4180 with a header row; quoted fields may hold commas, quotes ("") and line breaks; values
-//   are strings text      the whole file as one document {"text": ...} wikitext  a WikiText file cut at its
-//   article titles into {"page": ...}, as the document-level dataset
-//             used by lm-evaluation-harness does
-// All text must be UTF-8. Errors (Error{kData}, Error{kIo}) name file and line.
+//   json      an array of objects, or an object with exactly one field that holds an array of objects
+//   csv, tsv  with a header row; values are texts; see datasets/delimited.h
+//   text      the whole file as one document {"text": ...}
+//   lines     every line as {"text": ...}; lines of nothing but white space are left out
+//   wikitext  a WikiText file cut at its article titles into {"page": ...}, as the document-level dataset
+//   used by
+//             lm-evaluation-harness does
+// All text must be UTF-8 without NUL bytes; a byte order mark is dropped, lines may end with \r\n. JSON
+// follows RFC 8259: NaN, comments and lone surrogates are errors, of two fields of one name the last counts.
+// Files are held in memory as a whole; lines may have any length. Errors (Error{kData}, Error{kIo}) name file
+// and line. Parquet, gzip and other containers are refused with the way to convert them.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +39,7 @@ struct Dataset {
 // The names that ReadDataset knows, for checks and messages.
 const std::vector<std::string>& DatasetFormats();
 
-// `format` empty: by the file's extension (.jsonl .json .csv, else text).
+// `format` empty: by the file's extension (.jsonl .ndjson .json .csv .tsv, else text).
 Dataset ReadDataset(const std::filesystem::path& path, const std::string& format = "");
 
 // Adds line i of a plain file of lines as field `field` of document i (the labels of PIQA and HellaSwag come
