@@ -46,6 +46,8 @@ Progress::~Progress() {
 void Progress::Set(int64_t done) {
   if (finished_) return;
   done_ = done;
+  // On plain output the last line is Finish's, so that it does not stand there twice.
+  if (!options_.terminal && total_ > 0 && done_ >= total_) return;
   const double interval = options_.terminal ? options_.terminal_interval : options_.plain_interval;
   if (options_.now() - start_ - written_ >= interval) Write(false);
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "harness/command.h"
+#include "methods/recipe.h"
 #include "methods/stage.h"
 #include "models/known.h"
 #include "tasks/task.h"
@@ -66,12 +67,19 @@ Json MethodsJson() {
                     {"takes_embedding", stage.takes_embedding},
                     {"reference", stage.reference}});
   }
+  for (const Preset& preset : Presets()) {
+    list.push_back({{"name", preset.name}, {"recipe", preset.recipe}, {"summary", preset.about}});
+  }
   return list;
 }
 
 void PrintMethods(const Json& list) {
   for (const Json& stage : list) {
     std::cout << Pad(Text(stage, "name"), 8) << " " << Text(stage, "summary") << "\n";
+    if (stage.contains("recipe")) {  // a preset
+      std::cout << "    " << Text(stage, "recipe") << "\n";
+      continue;
+    }
     for (const Json& parameter : stage.at("parameters")) {
       const bool optional = parameter.at("default").is_null();
       std::cout << "    " << Pad(Text(parameter, "name"), 10) << " " << Text(parameter, "range") << " ("

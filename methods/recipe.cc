@@ -163,11 +163,22 @@ const std::string& StageValues::Text(const std::string& name) const {
 int64_t StageValues::Integer(const std::string& name) const { return std::stoll(Text(name)); }
 double StageValues::Real(const std::string& name) const { return std::stod(Text(name)); }
 
+std::vector<Preset> Presets() {
+  const char* const where = "methods/presets.json";
+  std::vector<Preset> presets;
+  const Json file = ParseJson(kPresetsJson, where);
+  for (const auto& [name, preset] : file.items()) {
+    presets.push_back(
+        {name, Require<std::string>(preset, "recipe", where), Require<std::string>(preset, "about", where)});
+  }
+  return presets;
+}
+
 Recipe ParseRecipe(const std::string& text) {
   std::string expanded = text;
-  const Json presets = ParseJson(kPresetsJson, "methods/presets.json");
-  if (presets.contains(text))
-    expanded = Require<std::string>(presets.at(text), "recipe", "methods/presets.json: " + text);
+  for (const Preset& preset : Presets()) {
+    if (preset.name == text) expanded = preset.recipe;
+  }
   Recipe recipe;
   for (const std::string& part : SplitOutsideParentheses(expanded, '+')) {
     recipe.stages.push_back(ParseStage(part));

@@ -41,7 +41,13 @@ struct Recipe {
   std::string text;  // canonical form of the whole; what is stored and hashed
 };
 
-// Presets (methods/presets.json) are expanded first. Unknown names, parameters and values out of range are
+// Recipes of the literature under a name of their own (methods/presets.json).
+struct Preset {
+  std::string name, recipe, about;
+};
+std::vector<Preset> Presets();
+
+// Presets are expanded first. Unknown names, parameters and values out of range are
 // Error{kUsage} with the nearest legal ones.
 Recipe ParseRecipe(const std::string& text);
 // Splits "a,b:x=1,y=2,c" into methods: a comma followed by NAME= continues the stage before it.

@@ -38,6 +38,20 @@ TEST_CASE("a log gets a line every five seconds and one at the end") {
   CHECK(screen.lines.back() == "quality 200/200 100 % 10 items/s in 20 s\n");
 }
 
+TEST_CASE("the last of the work is one line in a log, however long it took") {
+  Screen screen;
+  {
+    Progress progress("quality", 2, "items", screen.Options(false));
+    for (int i = 0; i < 2; ++i) {
+      screen.time += 10;
+      progress.Advance();
+    }
+  }
+  REQUIRE(screen.lines.size() == 2);
+  CHECK(screen.lines[0] == "quality 1/2  50 % 0.1 items/s ETA 10 s\n");
+  CHECK(screen.lines[1] == "quality 2/2 100 % 0.1 items/s in 20 s\n");
+}
+
 TEST_CASE("a terminal line is rewritten in place and cut to the width") {
   Screen screen;
   Progress progress(std::string(100, 'x'), 10, "items", screen.Options(true));
