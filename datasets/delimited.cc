@@ -99,9 +99,9 @@ class Records {
 }  // namespace
 
 void ReadDelimited(std::string_view text, Delimited kind, const std::string& path,
-                   const std::function<void(Json, int64_t)>& add) {
+                   const std::function<void(Json, int64_t)>& add, const std::vector<std::string>& columns) {
   Records records(text, kind, path);
-  const std::vector<std::string> header = records.Next();
+  const std::vector<std::string> header = columns.empty() ? records.Next() : columns;
   for (size_t i = 0; i < header.size(); ++i) {
     if (header[i].empty() || std::count(header.begin(), header.end(), header[i]) > 1) {
       throw Error(ErrorKind::kData,

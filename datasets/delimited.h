@@ -1,10 +1,12 @@
-// Tables of text: CSV as RFC 4180 and TSV as IANA's text/tab-separated-values, both with a header row.
+// Tables of text: CSV as RFC 4180 and TSV as IANA's text/tab-separated-values, with a header row or columns
+// named by the caller.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
 
@@ -20,7 +22,9 @@ enum class Delimited {
 // they are records with an empty text, except at the end). Error{kData} naming `path` and line for an empty
 // or repeated column name, a record of another length than the header, an unclosed quote, and text outside of
 // quotes.
+// `columns`: their names when the file has no header row.
 void ReadDelimited(std::string_view text, Delimited kind, const std::string& path,
-                   const std::function<void(Json, int64_t)>& add);
+                   const std::function<void(Json, int64_t)>& add,
+                   const std::vector<std::string>& columns = {});
 
 }  // namespace tnb

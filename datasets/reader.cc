@@ -256,8 +256,13 @@ const std::vector<std::string>& DatasetFormats() {
   return formats;
 }
 
-Dataset ReadDataset(const std::filesystem::path& path, const std::string& format) {
+Dataset ReadDataset(const std::filesystem::path& path, const std::string& format,
+                    const std::vector<std::string>& columns) {
   const std::string kind = format.empty() ? FormatByExtension(path) : format;
+  if (!columns.empty() && kind != "csv" && kind != "tsv") {
+    throw Error(ErrorKind::kUsage,
+                {"columns are named for a file that is no table", "csv or tsv", kind, path.string(), ""});
+  }
   Dataset data;
   data.path = path.string();
   const std::string text = ReadUtf8File(path, &data.sha256);
@@ -267,9 +272,9 @@ Dataset ReadDataset(const std::filesystem::path& path, const std::string& format
   } else if (kind == "json") {
     ReadJsonRecords(data, text);
   } else if (kind == "csv") {
-    ReadDelimited(text, Delimited::kCsv, data.path, add);
+    ReadDelimited(text, Delimited::kCsv, data.path, add, columns);
   } else if (kind == "tsv") {
-    ReadDelimited(text, Delimited::kTsv, data.path, add);
+    ReadDelimited(text, Delimited::kTsv, data.path, add, columns);
   } else if (kind == "lines") {
     ReadLines(data, text);
   } else if (kind == "text") {

@@ -40,7 +40,9 @@ struct Dataset {
 const std::vector<std::string>& DatasetFormats();
 
 // `format` empty: by the file's extension (.jsonl .ndjson .json .csv .tsv, else text).
-Dataset ReadDataset(const std::filesystem::path& path, const std::string& format = "");
+// `columns`: names of the columns of a csv or tsv file without a header row.
+Dataset ReadDataset(const std::filesystem::path& path, const std::string& format = "",
+                    const std::vector<std::string>& columns = {});
 
 // Adds line i of a plain file of lines as field `field` of document i (the labels of PIQA and HellaSwag come
 // so) and changes the hash accordingly. The counts must agree and the field must not be there yet.

@@ -31,15 +31,17 @@ Source ReadSource(const LocatedJson& file, const std::string& at) {
     if (source.from.empty()) file.Fail(at, "an empty path", kSourceHelp);
     return source;
   }
-  file.CheckFields(at, {"from", "regex", "group", "index_in", "template", "list", "then"});
+  file.CheckFields(at, {"from", "regex", "group", "index_in", "map", "template", "list", "then"});
   if (json.contains("from") + json.contains("template") + json.contains("list") != 1) {
     file.Fail(at, "a source has exactly one of from, template, list", kSourceHelp);
   }
   if (json.contains("from")) {
     source.from = file.Get<std::string>(at + "/from", "a path");
     if (source.from.empty()) file.Fail(at + "/from", "an empty path", "a path");
-  } else if (json.contains("regex") || json.contains("index_in")) {
-    file.Fail(at, "regex and index_in go with from");
+  } else if (json.contains("regex") || json.contains("map")) {
+    file.Fail(at, "regex and map go with from");
+  } else if (json.contains("index_in") && json.contains("list")) {
+    file.Fail(at, "index_in goes with from or template");
   }
   if (json.contains("regex")) {
     source.regex.emplace(file.Get<std::string>(at + "/regex", "a regular expression"),
@@ -56,6 +58,14 @@ Source ReadSource(const LocatedJson& file, const std::string& at) {
       source.index_path = file.Get<std::string>(at + "/index_in", "a path or a list");
     } else {
       source.index_list = file.Get<std::vector<std::string>>(at + "/index_in", "a path or a list of texts");
+    }
+  }
+  if (json.contains("map")) {
+    if (!json.at("map").is_object() || json.at("map").empty())
+      file.Fail(at + "/map", "not an object", "{\"value\": \"text\"}");
+    for (const auto& [value, text] : json.at("map").items()) {
+      if (!text.is_string()) file.Fail(at + "/map", "not a text", "{\"value\": \"text\"}", text.dump());
+      source.map[value] = text.get<std::string>();
     }
   }
   if (json.contains("template")) source.templates = {file.Get<std::string>(at + "/template", "a template")};
@@ -82,9 +92,33 @@ Source ReadSource(const LocatedJson& file, const std::string& at) {
 
 std::string AsText(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
+bool HasIndex(const Source& source) { return !source.index_path.empty() || !source.index_list.empty(); }
+
 std::string Transformed(std::string text, const std::vector<std::string>& transforms) {
   for (const std::string& name : transforms) text = FindTransform(name)->apply(text);
   return text;
+}
+
+// What lies at path[begin..] of a value.
+std::optional<Json> Resolve(const Json& value, const std::string& path, size_t begin) {
+  if (begin > path.size()) return value.is_null() ? std::nullopt : std::optional<Json>(value);
+  const size_t end = std::min(path.find('/', begin), path.size());
+  const std::string key = path.substr(begin, end - begin);
+  if (key == "*" && value.is_array()) {
+    Json all = Json::array();
+    for (const Json& element : value) {
+      std::optional<Json> found = Resolve(element, path, end + 1);
+      if (!found) return std::nullopt;
+      all.push_back(std::move(*found));
+    }
+    return all;
+  }
+  if (value.is_object() && value.contains(key)) return Resolve(value.at(key), path, end + 1);
+  if (value.is_array() && !key.empty() && key.size() < 10 &&
+      key.find_first_not_of("0123456789") == std::string::npos && std::stoul(key) < value.size()) {
+    return Resolve(value.at(std::stoul(key)), path, end + 1);
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -148,24 +182,7 @@ FieldMap ReadFields(const LocatedJson& file, const std::string& pointer) {
   return fields;
 }
 
-std::optional<Json> DocumentFields::At(const std::string& path) const {
-  const Json* value = &document_;
-  for (size_t begin = 0; begin <= path.size();) {
-    const size_t end = std::min(path.find('/', begin), path.size());
-    const std::string key = path.substr(begin, end - begin);
-    if (value->is_object() && value->contains(key)) {
-      value = &value->at(key);
-    } else if (value->is_array() && !key.empty() && key.size() < 10 &&
-               key.find_first_not_of("0123456789") == std::string::npos && std::stoul(key) < value->size()) {
-      value = &value->at(std::stoul(key));
-    } else {
-      return std::nullopt;
-    }
-    begin = end + 1;
-  }
-  if (value->is_null()) return std::nullopt;
-  return *value;
-}
+std::optional<Json> DocumentFields::At(const std::string& path) const { return Resolve(document_, path, 0); }
 
 std::optional<std::string> DocumentFields::TryRender(const std::string& text, std::string* missing,
                                                      const std::string& within) const {
@@ -195,7 +212,9 @@ std::optional<Json> DocumentFields::Serve(const Source& source, const std::strin
       if (!rendered) return std::nullopt;
       texts.push_back(Transformed(*rendered, source.transforms));
     }
-    return source.is_list ? texts : texts.at(0);
+    if (source.is_list) return texts;
+    if (HasIndex(source)) return IndexOf(source, texts.at(0).get<std::string>());
+    return texts.at(0);
   }
   std::optional<Json> value = At(source.from);
   if (!value) return std::nullopt;
@@ -206,6 +225,11 @@ std::optional<Json> DocumentFields::Serve(const Source& source, const std::strin
       item = groups->at(source.group);
     }
     if (!source.transforms.empty()) item = Transformed(AsText(item), source.transforms);
+    if (!source.map.empty()) {
+      const auto found = source.map.find(AsText(item));
+      if (found == source.map.end()) return false;
+      item = found->second;
+    }
     return true;
   };
   if (value->is_array()) {
@@ -215,15 +239,18 @@ std::optional<Json> DocumentFields::Serve(const Source& source, const std::strin
   } else if (!each(*value)) {
     return std::nullopt;
   }
-  if (source.index_path.empty() && source.index_list.empty()) return value;
+  return HasIndex(source) ? IndexOf(source, AsText(*value)) : value;
+}
 
+std::optional<Json> DocumentFields::IndexOf(const Source& source, const std::string& text) const {
   std::optional<Json> list = source.index_path.empty() ? Json(source.index_list) : At(source.index_path);
   if (!list || !list->is_array()) return std::nullopt;
   for (size_t i = 0; i < list->size(); ++i) {
-    if (AsText(list->at(i)) == AsText(*value)) return Json(i);
+    if (AsText(list->at(i)) == text) return Json(i);
   }
-  throw Error(ErrorKind::kData, {"field '" + source.from + "' is not one of the choices",
-                                 list->dump().substr(0, 60), AsText(*value).substr(0, 60), where_, ""});
+  const std::string what = source.from.empty() ? "'" + text + "'" : "field '" + source.from + "'";
+  throw Error(ErrorKind::kData, {what + " is not one of the choices", list->dump().substr(0, 60),
+                                 text.substr(0, 60), where_, ""});
 }
 
 std::optional<Json> DocumentFields::Find(const std::string& name) const {

@@ -2,10 +2,14 @@
 //
 // A field is a list of sources; the first that the document can serve is taken, so that one task reads
 // several layouts of a dataset. A source is one of
-//   {"from": "choices/text"}                     a value of the document, by path
+//   {"from": "choices/text"}                     a value of the document, by path; * takes every element of a
+//                                                list: "question/choices/*/text"
 //   {"from": "query", "regex": "...", "group": 1}  a part of it (not served when nothing matches)
 //   {"from": "answerKey", "index_in": "choices/label"}  position of the value in a list of the document,
 //                                                or in a list given here: ["1", "2"]
+//                                                (also with "template")
+//   {"from": "question", "map": {"cause": "because"}}  the text that stands for the value (not served for
+//                                                a value that is not named)
 //   {"template": "{ctx_a} {ctx_b}"}              text made of other fields
 //   {"list": ["{sol1}", "{sol2}"]}               a list of such texts
 // and may end with "then": [names of transforms], applied to each text. "path" alone is short for {"from":
@@ -32,6 +36,7 @@ struct Source {
   std::vector<std::string> templates;   // one for "template", several for "list"
   bool is_list = false;
   std::vector<std::string> transforms;
+  std::map<std::string, std::string> map;  // value -> text
 };
 
 using FieldMap = std::map<std::string, std::vector<Source>>;
@@ -61,6 +66,7 @@ class DocumentFields {
   std::optional<Json> Find(const std::string& name) const;
   std::optional<Json> Serve(const Source& source, const std::string& name) const;
   std::optional<Json> At(const std::string& path) const;
+  std::optional<Json> IndexOf(const Source& source, const std::string& text) const;
   std::optional<std::string> TryRender(const std::string& text, std::string* missing,
                                        const std::string& within) const;
 

@@ -94,6 +94,13 @@ const std::vector<MetricInfo>& MetricInfos() {
        "",
        true,
        {choice}},
+      {"mc2",
+       "probability of the right choices among all choices",
+       "fraction",
+       Kind::kMean,
+       "",
+       true,
+       {choice}},
       {"perplexity",
        "exp of the mean negative log-likelihood of an item",
        "perplexity",
@@ -220,6 +227,18 @@ Scores ScoreChoices(const std::vector<double>& log_likelihoods, const std::vecto
   return {{"acc", FirstArgmax(log_likelihoods) == gold ? 1.0 : 0.0},
           {"acc_norm", FirstArgmax(by_point) == gold ? 1.0 : 0.0},
           {"acc_bytes", FirstArgmax(by_byte) == gold ? 1.0 : 0.0}};
+}
+
+double TrueMass(const std::vector<double>& log_likelihoods, const std::vector<bool>& labels) {
+  // Relative to the largest, so that long choices do not all underflow.
+  const double largest = *std::max_element(log_likelihoods.begin(), log_likelihoods.end());
+  double right = 0, all = 0;
+  for (size_t i = 0; i < log_likelihoods.size(); ++i) {
+    const double probability = std::exp(log_likelihoods[i] - largest);
+    all += probability;
+    if (labels.at(i)) right += probability;
+  }
+  return right / all;
 }
 
 std::string ApplyFilter(const AnswerFilter& filter, const std::string& text) {

@@ -55,6 +55,8 @@ size_t FirstArgmax(const std::vector<double>& values);
 // acc, acc_norm (per code point of the choice, without delimiter), acc_bytes (per UTF-8 byte).
 Scores ScoreChoices(const std::vector<double>& log_likelihoods, const std::vector<std::string>& choices,
                     size_t gold);
+// mc2 of TruthfulQA: the probability of the right choices, normalized over all choices.
+double TrueMass(const std::vector<double>& log_likelihoods, const std::vector<bool>& labels);
 // The text that is compared: "[invalid]" when the filter's expression matches nothing.
 std::string ApplyFilter(const AnswerFilter& filter, const std::string& text);
 // exact_match (per filter), rouge1 ... of a generated text. Multiple references: any, or the best.

@@ -28,6 +28,7 @@ ItemResult FromScores(const TaskSpec& spec, const Item& item, const std::vector<
   }
   if (spec.form == TaskForm::kMultipleChoice) {
     result.scores = ScoreChoices(result.log_likelihoods, item.choices, item.gold);
+    if (!item.labels.empty()) result.scores = {{"mc2", TrueMass(result.log_likelihoods, item.labels)}};
     return result;
   }
   double sum = 0;

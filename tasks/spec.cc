@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "datasets/locate.h"
 #include "datasets/reader.h"
+#include "tasks/family.h"
 #include "tasks/metrics.h"
 
 namespace tnb {
@@ -31,7 +32,7 @@ std::string DidYouMean(const std::string& name, const std::vector<std::string>& 
 }
 
 std::vector<DataFile> ReadDataFiles(const LocatedJson& json, const std::string& at) {
-  const std::string expected = "a file name, {\"file\", \"lines\"}, or a list of these";
+  const std::string expected = "a file name, {\"file\", \"lines\", \"columns\"}, or a list of these";
   if (!json.Has(at)) json.Fail(at, "a field is missing", expected);
   const bool is_list = json.root().at(Json::json_pointer(at)).is_array();
   const size_t count = is_list ? json.root().at(Json::json_pointer(at)).size() : 1;
@@ -42,8 +43,11 @@ std::vector<DataFile> ReadDataFiles(const LocatedJson& json, const std::string& 
     const Json& value = json.root().at(Json::json_pointer(place));
     DataFile file;
     if (value.is_object()) {
-      json.CheckFields(place, {"file", "lines"});
+      json.CheckFields(place, {"file", "lines", "columns"});
       file.file = json.Get<std::string>(place + "/file", "a file name");
+      if (value.contains("columns")) {
+        file.columns = json.Get<std::vector<std::string>>(place + "/columns", "names of columns");
+      }
       if (value.contains("lines")) {
         if (!value.at("lines").is_object())
           json.Fail(place + "/lines", "not an object", "{\"field\": \"file\"}");
@@ -194,11 +198,14 @@ void CheckForm(const LocatedJson& json, const TaskSpec& spec) {
   };
   switch (spec.form) {
     case TaskForm::kMultipleChoice:
-      need("/gold");
+      if (json.Has("/gold") == json.Has("/labels"))
+        json.Fail("/gold", "form multiple_choice needs either gold or labels", "one of them");
+      if (json.Has("/labels") != (spec.metrics == std::vector<std::string>{"mc2"}))
+        json.Fail("/metrics", "several right choices are scored by mc2, and only they");
       refuse({"/generation", "/filters", "/normalize", "/references", "/original"});
       if (json.Has("/contexts")) {
         need("/target");
-        refuse({"/prompt", "/choices"});
+        refuse({"/prompt", "/choices", "/labels"});
         if (spec.metrics != std::vector<std::string>{"acc"}) {
           json.Fail("/metrics", "with contexts there is one continuation and no length to normalize by",
                     "acc");
@@ -213,18 +220,18 @@ void CheckForm(const LocatedJson& json, const TaskSpec& spec) {
       need("/prompt");
       need("/target");
       refuse({"/generation", "/filters", "/normalize", "/references", "/original", "/contexts", "/choices",
-              "/gold"});
+              "/gold", "/labels"});
       return;
     case TaskForm::kRolling:
       need("/target");
       refuse({"/generation", "/filters", "/normalize", "/references", "/contexts", "/choices", "/gold",
-              "/prompt", "/preamble", "/fewshot", "/delimiter"});
+              "/labels", "/prompt", "/preamble", "/fewshot", "/delimiter"});
       return;
     case TaskForm::kGenerate:
     case TaskForm::kSummarize:
       need("/prompt");
       need("/generation");
-      refuse({"/contexts", "/choices", "/gold", "/original"});
+      refuse({"/contexts", "/choices", "/gold", "/labels", "/original"});
       if (json.Has("/target") == json.Has("/references")) {
         json.Fail("", "a generating task has either target or references", "one of them");
       }
@@ -242,15 +249,27 @@ const char* ToString(TaskForm form) {
   throw Error(ErrorKind::kInternal, "a task form without a name");
 }
 
-TaskSpec ReadTaskSpec(const fs::path& file) {
-  const LocatedJson json(ReadFile(file), file.string());
-  json.CheckFields("",
-                   {"name",      "version",  "description", "form",    "dataset",   "fields",     "preamble",
-                    "prompt",    "contexts", "choices",     "gold",    "target",    "references", "original",
-                    "delimiter", "fewshot",  "generation",  "filters", "normalize", "metrics",    "main"});
+TaskSpec ReadTaskSpec(const fs::path& file, const std::string& member) {
+  const std::string text = ReadFile(file);
+  LocatedJson json(text, file.string());
+  const std::optional<TaskFamily> family = ReadFamily(json);
+  const std::string chosen = member.empty() && family ? family->members[0] : member;
+  if (family && std::count(family->members.begin(), family->members.end(), chosen) == 0) {
+    throw Error(ErrorKind::kUsage, {"no member '" + chosen + "'", Joined(family->members), "", file.string(),
+                                    DidYouMean(chosen, family->members)});
+  }
+  if (!family && !member.empty()) {
+    throw Error(ErrorKind::kUsage,
+                {"the file holds a single task, no family", "", member, file.string(), ""});
+  }
+  if (family) json = LocatedJson(TextOfMember(text, chosen), file.string());
+  json.CheckFields(
+      "", {"name",      "version", "description", "form",    "dataset",   "fields",  "preamble",   "prompt",
+           "contexts",  "choices", "gold",        "labels",  "family",    "target",  "references", "original",
+           "delimiter", "fewshot", "generation",  "filters", "normalize", "metrics", "main"});
   TaskSpec spec;
   spec.file = file;
-  spec.name = json.Get<std::string>("/name", "a name");
+  spec.name = family ? TextOfMember(family->pattern, chosen) : json.Get<std::string>("/name", "a name");
   if (spec.name.empty() || spec.name.find_first_of(" ,/\t\n") != std::string::npos) {
     json.Fail("/name", "not usable as a name", "a text without space, comma or slash", spec.name);
   }
@@ -275,6 +294,7 @@ TaskSpec ReadTaskSpec(const fs::path& file) {
   } else {
     spec.choices_field = json.Get<std::string>("/choices", "a field name, or a list of templates", "");
   }
+  spec.labels_field = json.Get<std::string>("/labels", "a field name", "");
   spec.gold_field = json.Get<std::string>("/gold", "a field name", "");
   spec.target = ReadTemplate(json, "/target");
   spec.references_field = json.Get<std::string>("/references", "a field name", "");
@@ -286,41 +306,73 @@ TaskSpec ReadTaskSpec(const fs::path& file) {
   CheckForm(json, spec);
 
   spec.protocol = json.root();
-  for (const char* field : {"name", "description", "fewshot", "main"}) spec.protocol.erase(field);
+  for (const char* field : {"name", "description", "family", "fewshot", "main"}) spec.protocol.erase(field);
   spec.protocol["dataset"].erase("file");
   return spec;
 }
 
+bool IsTaskPath(const std::string& name_or_path) {
+  return name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".json") ||
+         name_or_path.find(".json#") != std::string::npos;
+}
+
 TaskSpec LoadTaskSpec(const std::string& name_or_path) {
-  if (name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".json")) {
-    return ReadTaskSpec(name_or_path);
+  if (IsTaskPath(name_or_path)) {
+    const size_t hash = name_or_path.find(".json#");
+    if (hash == std::string::npos) return ReadTaskSpec(name_or_path);
+    return ReadTaskSpec(name_or_path.substr(0, hash + 5), name_or_path.substr(hash + 6));
   }
-  const std::vector<std::string> known = ListTasks();
-  if (std::find(known.begin(), known.end(), name_or_path) == known.end()) {
-    const std::string near = Nearest(name_or_path, known);
-    throw Error(ErrorKind::kUsage,
-                {"no task '" + name_or_path + "'", Joined(known) + ", or the path of a task file", "", "",
-                 near.empty() ? "" : "did you mean '" + near + "'?"});
-  }
-  const fs::path file = HomeFolder() / "tasks" / "definitions" / (name_or_path + ".json");
-  TaskSpec spec = ReadTaskSpec(file);
-  if (spec.name != name_or_path) {
+  std::vector<std::string> shown, known;  // the tasks of a family are too many to be shown
+  for (const fs::path& file : TaskFiles()) {
+    const std::string stem = file.stem().string();
+    const LocatedJson json(ReadFile(file), file.string());
+    const std::optional<TaskFamily> family = ReadFamily(json);
+    shown.push_back(stem);
+    if (family) {
+      if (const auto member = family->MemberOf(name_or_path)) return ReadTaskSpec(file, *member);
+      for (const TaskGroup& group : family->groups) known.push_back(group.name);
+      known.insert(known.end(), family->groups[0].tasks.begin(), family->groups[0].tasks.end());
+    } else {
+      known.push_back(stem);
+    }
+    if (family || stem != name_or_path) continue;
+    TaskSpec spec = ReadTaskSpec(file);
+    if (spec.name == name_or_path) return spec;
     throw Error(ErrorKind::kData,
                 {"a task file's name differs from its task's", name_or_path, spec.name, file.string(), ""});
   }
-  return spec;
+  if (std::find(known.begin(), known.end(), name_or_path) != known.end()) {
+    throw Error(ErrorKind::kUsage, {"'" + name_or_path + "' is a group of tasks", "one task", "", "", ""});
+  }
+  throw Error(ErrorKind::kUsage,
+              {"no task '" + name_or_path + "'", Joined(shown) + ", or the path of a task file", "", "",
+               DidYouMean(name_or_path, known)});
 }
 
-std::vector<std::string> ListTasks() {
+std::vector<fs::path> TaskFiles() {
   const fs::path folder = HomeFolder() / "tasks" / "definitions";
   std::error_code error;
-  std::vector<std::string> names;
+  std::vector<fs::path> files;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (it->path().extension() == ".json") names.push_back(it->path().stem().string());
+    if (it->path().extension() == ".json") files.push_back(it->path());
   }
   if (error) {
     throw Error(ErrorKind::kIo, {"the task files cannot be read", "", error.message(), folder.string(),
                                  "set TNBENCH_HOME to the folder that holds tasks/definitions"});
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::vector<std::string> ListTasks() {
+  std::vector<std::string> names;
+  for (const fs::path& file : TaskFiles()) {
+    const std::optional<TaskFamily> family = ReadFamily(LocatedJson(ReadFile(file), file.string()));
+    if (family) {
+      names.insert(names.end(), family->groups[0].tasks.begin(), family->groups[0].tasks.end());
+    } else {
+      names.push_back(file.stem().string());
+    }
   }
   std::sort(names.begin(), names.end());
   return names;

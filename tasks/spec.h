@@ -12,12 +12,15 @@
 //              summarize        greedy text, compared with reference summaries by ROUGE
 //   dataset    {"file": name | [names, first found wins], "format", "split"}; names are relative to the data
 //   folder;
-//              a name may be {"file": ..., "lines": {"field": "file with one value a line"}}
+//              a name may be {"file": ..., "lines": {"field": "file with one value a line"}, "columns":
+//              [names of the columns of a CSV file without a header row]}
+//   family     one file for many tasks, see tasks/family.h
 //   fields     named values of a document, see tasks/fields.h
 //   preamble   text before everything, once
 //   prompt     template; or contexts: a field that holds a list of prompts, one of which is right
 //   choices    field that holds a list of texts, or a list of templates
 //   gold       field: index of the right choice or context (integer)
+//   labels     field, instead of gold: a list of 0 and 1, which choices are right (metric mc2)
 //   target     template: the continuation, the answer shown in examples, the reference or the rolling text
 //   references field: list of accepted answers, instead of target
 //   original   rolling: field whose words and bytes are counted (default: the scored text)
@@ -48,6 +51,7 @@ const char* ToString(TaskForm form);
 struct DataFile {
   std::string file;
   std::map<std::string, std::string> lines;  // field -> file with one value a line
+  std::vector<std::string> columns;          // of a CSV file without a header row
 };
 
 struct AnswerFilter {
@@ -65,7 +69,7 @@ struct TaskSpec {
   std::string preamble, prompt, contexts_field;
   std::string choices_field;
   std::vector<std::string> choice_templates;
-  std::string gold_field, target, references_field, original_field;
+  std::string gold_field, labels_field, target, references_field, original_field;
   std::string delimiter = " ";
 
   FewshotRule fewshot;
@@ -88,11 +92,15 @@ struct TaskSpec {
   Json protocol;               // the file's content without name, description and file names: what is hashed
 };
 
-// Reads one task file. Errors name file, line and field.
-TaskSpec ReadTaskSpec(const std::filesystem::path& file);
-// A name from tasks/definitions, or the path of a file (anything with a '/' or ending in .json).
+// Reads one task file; of a family the task of `member`, or its first. Errors name file, line and field.
+TaskSpec ReadTaskSpec(const std::filesystem::path& file, const std::string& member = "");
+// A name from tasks/definitions (the tasks of families included), or the path of a file (anything with a '/'
+// or ending in .json); of a family's file "path.json#member".
 TaskSpec LoadTaskSpec(const std::string& name_or_path);
-// Names in tasks/definitions, sorted.
+bool IsTaskPath(const std::string& name_or_path);
+// All tasks of tasks/definitions, sorted: the tasks of families, not the groups.
 std::vector<std::string> ListTasks();
+// The files in tasks/definitions, sorted.
+std::vector<std::filesystem::path> TaskFiles();
 
 }  // namespace tnb

@@ -30,7 +30,30 @@ std::vector<std::string> Choices(const TaskSpec& spec, const DocumentFields& fie
   return choices;
 }
 
+std::vector<bool> Labels(const TaskSpec& spec, const DocumentFields& fields, size_t choices,
+                         const std::string& where) {
+  std::vector<bool> labels;
+  if (spec.labels_field.empty()) return labels;
+  for (const std::string& text : fields.Texts(spec.labels_field)) {
+    if (text != "0" && text != "1") {
+      throw Error(ErrorKind::kData, {"a label of field '" + spec.labels_field + "' is neither 0 nor 1",
+                                     "0 or 1", text.substr(0, 60), where, ""});
+    }
+    labels.push_back(text == "1");
+  }
+  if (labels.size() != choices) {
+    throw Error(ErrorKind::kData, {"there are not as many labels as choices", std::to_string(choices),
+                                   std::to_string(labels.size()), where, ""});
+  }
+  if (std::find(labels.begin(), labels.end(), true) == labels.end())
+    throw Error(ErrorKind::kData, {"no choice is right", "a label 1", "", where, ""});
+  return labels;
+}
+
 size_t Gold(const TaskSpec& spec, const DocumentFields& fields, size_t choices, const std::string& where) {
+  if (const std::vector<bool> labels = Labels(spec, fields, choices, where); !labels.empty()) {
+    return static_cast<size_t>(std::find(labels.begin(), labels.end(), true) - labels.begin());
+  }
   const int64_t gold = fields.Integer(spec.gold_field);
   if (gold < 0 || static_cast<size_t>(gold) >= choices) {
     throw Error(ErrorKind::kData, {"the index of the right choice is out of range",
@@ -53,7 +76,7 @@ Dataset Task::Load(const std::vector<DataFile>& files, const std::string& format
     return std::any_of(folders.begin(), folders.end(),
                        [&](const auto& folder) { return !folder.empty() && folder / file.file == path; });
   });
-  Dataset dataset = ReadDataset(path, format);
+  Dataset dataset = ReadDataset(path, format, chosen->columns);
   for (const auto& [field, name] : chosen->lines) {
     AddLinesAsField(dataset, field, LocateFile({name}, folders, what));
   }
@@ -130,6 +153,7 @@ Item Task::BuildPrompt(size_t doc, const std::string& examples) const {
         item.prompt = before + fields.Render(spec_.prompt);
         item.choices = Choices(spec_, fields, where);
         item.gold = Gold(spec_, fields, item.choices.size(), where);
+        item.labels = Labels(spec_, fields, item.choices.size(), where);
         item.target = item.choices[item.gold];
         for (const std::string& choice : item.choices) {
           item.contexts.push_back(item.prompt);

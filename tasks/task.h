@@ -38,8 +38,9 @@ struct Item {
 
   // (contexts[i], continuations[i]) is what scores[i] scores; rolling and generating tasks have none.
   std::vector<std::string> contexts, continuations;
-  std::vector<std::string> choices;  // bare texts; empty with several contexts
-  size_t gold = 0;
+  std::vector<std::string> choices;     // bare texts; empty with several contexts
+  size_t gold = 0;                      // with labels: the first right choice
+  std::vector<bool> labels;             // which choices are right, when several may be
   std::vector<std::string> references;  // generating tasks
   int64_t words = 0, bytes = 0;         // rolling: of the original text
 

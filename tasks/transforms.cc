@@ -1,5 +1,6 @@
 #include "tasks/transforms.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -27,6 +28,12 @@ std::string CollapseSpace(const std::string& text) {
   }
   if (!out.empty() && out.back() == U' ') out.pop_back();
   return FromCodePoints(out);
+}
+
+std::string LowerFirst(const std::string& text) {
+  const std::u32string points = CodePoints(text);
+  return LowerPython(FromCodePoints(points.substr(0, 1))) +
+         FromCodePoints(points.substr(std::min<size_t>(1, points.size())));
 }
 
 // WikiHow's markup in HellaSwag, as lm-evaluation-harness removes it.
@@ -72,6 +79,7 @@ const std::vector<Transform>& Transforms() {
       {"lower", "lower case", [](const std::string& t) { return LowerPython(t); }},
       {"capitalize", "first character upper case, all others lower case",
        [](const std::string& t) { return CapitalizePython(t); }},
+      {"lower_first", "first character lower case", LowerFirst},
       {"collapse_space", "runs of white space become one space, none at the ends", CollapseSpace},
       {"hellaswag", "WikiHow markup removed", HellaSwag},
       {"wikitext", "WikiText's tokenization taken back", WikiText},

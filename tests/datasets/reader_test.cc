@@ -73,6 +73,17 @@ TEST_CASE("csv: quotes, commas and line breaks in fields") {
   CHECK(data.lines == std::vector<int64_t>{2, 4, 5});
 }
 
+TEST_CASE("csv: columns are named where a file has no header row") {
+  testing::TemporaryFolder folder;
+  WriteFileAtomically(folder / "x.csv", "a,1\nb,2\n");
+  const Dataset data = ReadDataset(folder / "x.csv", "", {"letter", "number"});
+  REQUIRE(data.documents.size() == 2);
+  CHECK(data.documents[0] == Json{{"letter", "a"}, {"number", "1"}});
+  CHECK(data.lines[1] == 2);
+  CHECK_THROWS_AS(ReadDataset(folder / "x.csv", "", {"letter"}), Error);
+  CHECK_THROWS_AS(ReadDataset(folder / "x.csv", "jsonl", {"letter", "number"}), Error);
+}
+
 TEST_CASE("csv: malformed files name the line") {
   CHECK(Contains(Failure("q,a\n1,2\n1\n", "d.csv"), "d.csv:3"));
   CHECK(Contains(Failure("q,a\n\"1,2\n", "d.csv"), "not closed"));

@@ -47,6 +47,27 @@ TEST_CASE("templates use fields of the task, then of the document") {
   CHECK(values.Render("") == "");
 }
 
+TEST_CASE("maps, lists of elements, and places in lists") {
+  const FieldMap fields =
+      Fields(R"({"why": [{"from": "kind", "map": {"c": "because"}}, {"from": "kind", "map": {"e": "so"}}],
+    "labels": "q/choices/*/label", "one": {"template": "1", "index_in": "marks"}, "all": "marks/*"})");
+  const Json document = {
+      {"kind", "e"}, {"marks", {0, 1, 0}}, {"q", {{"choices", {{{"label", "A"}}, {{"label", "B"}}}}}}};
+  const DocumentFields values(fields, document, kWhere);
+  CHECK(values.Text("why") == "so");
+  CHECK(values.Texts("labels") == std::vector<std::string>{"A", "B"});
+  CHECK(values.Integer("one") == 1);
+  CHECK(values.Value("all") == Json({0, 1, 0}));
+  CHECK_THAT(
+      Failure(fields, {{"kind", "x"}, {"q", {{"choices", {{{"label", "A"}}, {{"text", "B"}}}}}}}, "labels"),
+      Catch::Matchers::Contains("'labels'"));
+  CHECK_THAT(Failure(fields, {{"kind", "x"}}, "why"), Catch::Matchers::Contains("'why'"));
+  CHECK_THAT(Failure(fields, {{"marks", {0, 0}}}, "one"),
+             Catch::Matchers::Contains("not one of the choices"));
+  CHECK_THROWS_AS(Fields(R"({"x": {"template": "a", "map": {"a": "b"}}})"), Error);
+  CHECK_THROWS_AS(Fields(R"({"x": {"from": "a", "map": {"a": 1}}})"), Error);
+}
+
 TEST_CASE("what a document lacks is an error with its place") {
   const FieldMap fields =
       Fields(R"({"x": ["a", {"from": "b", "regex": "z"}], "g": {"from": "k", "index_in": "l"}})");

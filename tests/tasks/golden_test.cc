@@ -4,9 +4,11 @@
 #include <map>
 #include <set>
 
+#include "base/files.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "datasets/utf8.h"
+#include "tasks/family.h"
 #include "tasks/requests.h"
 #include "tasks/run.h"
 #include "tasks/transforms.h"
@@ -27,32 +29,83 @@ const Json& Golden() {
 // The pseudo-random number of make_golden.py.
 uint64_t Draw(const std::string& text) { return std::stoull(Sha256Hex(text).substr(0, 8), nullptr, 16); }
 
-std::string Answer(const std::string& prompt, const std::string& gold) {
-  const std::string number = gold.substr(gold.rfind("#### ") + 5);
-  const std::vector<std::string> texts = {" " + gold, " It is $" + number + ".00, so " + number + ".",
-                                          " #### " + number + " and\n#### 7", " I do not know.",
-                                          " The answer is " + number};
-  return texts[Draw(prompt) % 5];
+// The generated text of make_golden.py.
+std::string Answer(const std::string& task, const Item& item) {
+  const std::string& gold = item.target;
+  if (task == "triviaqa") {
+    const std::string last = LowerPython(item.references.back());
+    const std::vector<std::string> texts = {" " + gold, "  (" + last + ")", gold + " x", "",
+                                            "\n" + gold + "!\t"};
+    return texts[Draw(item.prompt) % 5];
+  }
+  const std::string number = task == "gsm8k" ? gold.substr(gold.rfind("#### ") + 5) : gold;
+  const std::string right = task == "gsm8k" ? " " + gold : " So. The answer is " + gold + ".";
+  const std::string two =
+      task == "gsm8k" ? " #### " + number + " and\n#### 7" : " The answer is " + gold + ", not 7";
+  const std::string last = task == "gsm8k" ? " The answer is " + number : " " + gold;
+  const std::vector<std::string> texts = {right, " It is $" + number + ".00, so " + number + ".", two,
+                                          " I do not know.", last};
+  return texts[Draw(item.prompt) % 5];
 }
 
-// The data folder with the evaluated files as examples too, as make_golden.py takes them.
-void LinkWithExamples(const fs::path& shared, const fs::path& folder) {
-  const std::map<std::string, std::string> train = {{"hellaswag", "val_1000.jsonl"},
-                                                    {"boolq", "val.jsonl"},
-                                                    {"arc_easy", "test.jsonl"},
-                                                    {"winogrande", "val.jsonl"},
-                                                    {"openbookqa", "test.jsonl"}};
-  for (const auto& entry : fs::directory_iterator(shared)) {
-    const std::string name = entry.path().filename().string();
-    if (!entry.is_directory()) continue;
-    fs::create_directory(folder / name);
-    for (const auto& file : fs::directory_iterator(entry.path())) {
-      fs::create_symlink(file.path(), folder / name / file.path().filename());
+std::string AllTexts(const std::vector<Item>& items) {
+  std::string all;
+  for (const Item& item : items) {
+    if (item.contexts.empty()) all += item.prompt + '\0';
+    for (size_t i = 0; i < item.contexts.size(); ++i) {
+      all += item.contexts[i] + '\0' + item.continuations[i] + '\0';
     }
-    const auto found = train.find(name);
-    if (found != train.end())
-      fs::create_symlink(shared / name / found->second, folder / name / "train.jsonl");
   }
+  return all;
+}
+
+// A model whose numbers are those of make_golden.py.
+testing::FunctionModel DrawingModel(const std::string& task, const std::vector<Item>& items) {
+  std::map<std::string, std::string> answers;
+  for (const Item& item : items) {
+    if (!item.references.empty()) answers[item.prompt] = Answer(task, item);
+  }
+  return testing::FunctionModel(
+      [](const ScoreRequest& request) {
+        const uint64_t number = Draw(testing::ByteTokenizer().Decode(request.tokens));
+        return ScoreResult{-static_cast<double>(number % 1000003) / 1000.0, number % 7 == 0};
+      },
+      [answers](const std::string& prompt) { return answers.at(prompt); });
+}
+
+std::vector<TaskMetric> MetricsOf(const Task& task) {
+  testing::FunctionModel model = DrawingModel(task.spec().name, task.BuildPrompts());
+  std::vector<Scores> scores;
+  RunTask(task, model, [&](const ItemResult& result) { scores.push_back(result.scores); });
+  return Aggregate(task.spec(), scores);
+}
+
+void CheckMetrics(const std::vector<TaskMetric>& metrics, const Json& golden) {
+  std::set<std::string> seen;
+  for (const TaskMetric& metric : metrics) {
+    std::string key = metric.filter == "none" ? metric.name : metric.name + "," + metric.filter;
+    INFO(key);
+    if (key == "token_perplexity") continue;  // the harness has no such metric
+    if (key == "mc2") key = "acc";            // the harness's name for it
+    seen.insert(key);
+    const Json& expected = golden.at(key);
+    CHECK(metric.value == Approx(expected.at("value").get<double>()).epsilon(1e-12));
+    if (expected.contains("n")) CHECK(metric.n == expected.at("n").get<int64_t>());
+    if (expected.contains("se"))
+      CHECK(metric.se.value() == Approx(expected.at("se").get<double>()).epsilon(1e-12));
+  }
+  CHECK(seen.size() == golden.size());
+}
+
+// Where the documents of a golden row lie: the shared data, or `folder` after they are written there.
+std::filesystem::path DataOf(const Json& golden, const fs::path& shared, const fs::path& folder) {
+  if (!golden.contains("rows")) return shared;
+  std::string text;
+  for (const Json& row : golden.at("rows")) text += row.dump() + "\n";
+  const fs::path file = folder / golden.at("file").get<std::string>();
+  fs::create_directories(file.parent_path());
+  WriteFileAtomically(file, text);
+  return folder;
 }
 
 }  // namespace
@@ -61,52 +114,51 @@ TEST_CASE("prompts, scores and metrics are those of lm-evaluation-harness") {
   const auto shared = testing::SharedData("hellaswag/val_1000.jsonl");
   if (!shared) return;
   testing::TemporaryFolder folder;
-  LinkWithExamples(shared->parent_path().parent_path(), folder.path());
-
   for (const Json& golden : Golden().at("tasks")) {
     const std::string name = golden.at("task");
     const int64_t shots = golden.at("num_fewshot");
     INFO(name << " " << shots << "-shot");
-    TaskOptions options{.data_dir = folder.path(), .limit = golden.at("documents").get<int64_t>()};
-    // The golden examples of PIQA come from its evaluated documents, which is what a file without "file"
-    // does.
+    TaskOptions options{.data_dir = DataOf(golden, shared->parent_path().parent_path(), folder.path()),
+                        .limit = golden.at("documents").get<int64_t>()};
+    // The golden examples come from the evaluated documents where there is no file of others at hand.
     TaskSpec spec = LoadTaskSpec(name);
-    if (name == "piqa") spec.fewshot_files.clear();
+    if (!name.starts_with("gsm8k")) spec.fewshot_files = spec.files;
     if (spec.form != TaskForm::kRolling) options.num_fewshot = shots;
     const Task task(spec, options);
+    CHECK(Sha256Hex(AllTexts(task.BuildPrompts())) == golden.at("sha256").get<std::string>());
+    CheckMetrics(MetricsOf(task), golden.at("metrics"));
+  }
+}
 
+TEST_CASE("families: prompts, and pitfall 13: group metrics are weighted by size, with the pooled error") {
+  const auto shared = testing::SharedData("mmlu/test/anatomy_test.csv");
+  if (!shared) return;
+  const fs::path data = shared->parent_path().parent_path().parent_path();
+  for (const Json& golden : Golden().at("families")) {
+    const std::string name = golden.at("family");
+    const TaskSelection selection = SelectTasks({name});
+    CHECK(selection.tasks.size() == 57);
+    std::map<std::string, std::vector<TaskMetric>> metrics;
+    std::map<std::string, std::string> texts;  // in the harness's order
+    for (const std::string& member : selection.tasks) {
+      const Task task(LoadTaskSpec(member), {.data_dir = data,
+                                             .limit = golden.at("limit").get<int64_t>(),
+                                             .num_fewshot = golden.at("num_fewshot").get<int64_t>()});
+      texts[member] = AllTexts(task.BuildPrompts());
+      metrics[member] = MetricsOf(task);
+    }
     std::string all;
-    std::map<std::string, std::string> gold;
-    for (const Item& item : task.BuildPrompts()) {
-      if (item.contexts.empty()) all += item.prompt + '\0';
-      for (size_t i = 0; i < item.contexts.size(); ++i) {
-        all += item.contexts[i] + '\0' + item.continuations[i] + '\0';
-      }
-      gold[item.prompt] = item.target;
-    }
+    for (const auto& [member, text] : texts) all += text;
     CHECK(Sha256Hex(all) == golden.at("sha256").get<std::string>());
-
-    const testing::ByteTokenizer tokenizer;
-    testing::FunctionModel model(
-        [&](const ScoreRequest& request) {
-          const uint64_t number = Draw(tokenizer.Decode(request.tokens));
-          return ScoreResult{-static_cast<double>(number % 1000003) / 1000.0, number % 7 == 0};
-        },
-        [&](const std::string& prompt) { return Answer(prompt, gold.at(prompt)); });
-    std::vector<Scores> scores;
-    RunTask(task, model, [&](const ItemResult& result) { scores.push_back(result.scores); });
-    std::set<std::string> seen;
-    for (const TaskMetric& metric : Aggregate(task.spec(), scores)) {
-      const std::string key = metric.filter == "none" ? metric.name : metric.name + "," + metric.filter;
-      INFO(key);
-      if (key == "token_perplexity") continue;  // the harness has no such metric
-      seen.insert(key);
-      const Json& expected = golden.at("metrics").at(key);
-      CHECK(metric.value == Approx(expected.at("value").get<double>()).epsilon(1e-12));
-      if (expected.contains("se"))
-        CHECK(metric.se.value() == Approx(expected.at("se").get<double>()).epsilon(1e-12));
+    CHECK(selection.groups.size() == golden.at("groups").size());
+    for (const TaskGroup& group : selection.groups) {
+      INFO(group.name);
+      const Json& expected = golden.at("groups").at(group.name);
+      std::vector<std::vector<TaskMetric>> members;
+      for (const std::string& task : group.tasks) members.push_back(metrics.at(task));
+      CHECK(members.size() == expected.at("acc").at("tasks").get<size_t>());
+      CheckMetrics(AggregateGroup(members), expected);
     }
-    CHECK(seen.size() == golden.at("metrics").size());
   }
 }
 

@@ -1,7 +1,8 @@
 """make_golden.py DATA OUT: what lm-evaluation-harness 0.4.13 itself makes of the shared datasets.
 
 For every task: the hash of all contexts and continuations of the first documents, and its own metrics when each
-(context, continuation) is given a log-likelihood drawn from a hash. The texts themselves stay out of OUT.
+(context, continuation) is given a log-likelihood drawn from a hash. The texts themselves stay out of OUT, but for
+documents of our own where none are at hand in the harness's layout.
 Needs `lm_eval==0.4.13`; run with the folder of the datasets (the one that tests find through SharedData).
 """
 import hashlib
@@ -9,133 +10,46 @@ import json
 import pathlib
 import re
 import sys
-import types
 
-COUNT = 200
-DATA, OUT = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "peers"))
+from lm_eval_tasks import MADE_UP, SETS, SUBJECTS, TASKS, make_task, requests_of  # noqa: E402
 
-# The harness imports the Hugging Face libraries although nothing of them is used here.
-for name in ("datasets", "sacrebleu", "sklearn", "sklearn.metrics", "evaluate", "dill"):
-    try:
-        __import__(name)
-    except ImportError:
-        sys.modules[name] = types.ModuleType(name)
-import datasets  # noqa: E402
-
-
-class Rows(list):
-    def __init__(self, rows):
-        super().__init__(rows)
-        self.features = dict.fromkeys(rows[0])
-
-    def map(self, function):
-        return Rows([{**row, **function(row)} for row in self])
-
-
-datasets.Dataset = Rows
-datasets.__version__ = "3.0.0"
-import lm_eval  # noqa: E402
+import yaml  # noqa: E402
 from lm_eval import utils  # noqa: E402
 from lm_eval.api import metrics  # noqa: E402
 from lm_eval.api.instance import Instance  # noqa: E402
-from lm_eval.api.task import ConfigurableTask  # noqa: E402
 
-import yaml  # noqa: E402
-
-TASKS = pathlib.Path(lm_eval.__file__).parent / "tasks"
-
-
-def lines(name):
-    return [json.loads(line) for line in open(DATA / name, encoding="utf-8")]
-
-
-def letters(row, question):
-    labels = "ABCDE"[: len(row["choices"])]
-    return {question: row["question" if "question" in row else "query"],
-            "choices": {"text": row["choices"], "label": list(labels)}, "answerKey": labels[row["gold"]]}
-
-
-def winogrande(row):
-    first, second = row["context_options"]
-    same = 0
-    while same < min(len(first), len(second)) and first[same] == second[same]:
-        same += 1
-    return {"sentence": first[:same] + "_ " + row["continuation"], "option1": first[same:], "option2": second[same:],
-            "answer": str(row["gold"] + 1)}
-
-
-def boolq(row):
-    passage, question = re.match(r"(?s)^Passage: (.*)\nQuestion: (.*)\?$", row["query"]).groups()
-    return {"passage": passage, "question": question, "label": row["gold"]}
-
-
-def pages(text):
-    result, page = [], []
-    for line in text.split("\n"):
-        title = line.replace("= = =", "===").replace("= =", "==").strip()
-        if title.startswith("= ") and title.endswith(" ="):
-            result.append("\n".join(page))
-            page = []
-        page.append(line)
-    result.append("\n".join(page))
-    return [{"page": page} for page in result if page.strip()]
-
-
-def piqa():
-    labels = (DATA / "piqa/valid-labels.lst").read_text().split()
-    return [{**row, "label": int(label)} for row, label in zip(lines("piqa/valid_original.jsonl"), labels)]
-
-
-# task: yaml, evaluated split, its rows, example rows
-SETS = {
-    "hellaswag": ("hellaswag/hellaswag.yaml", "validation", lines("hellaswag/val_1000.jsonl"), None),
-    "boolq": ("super_glue/boolq/default.yaml", "validation", [boolq(r) for r in lines("boolq/val.jsonl")], None),
-    "arc_easy": ("arc/arc_easy.yaml", "test", [letters(r, "question") for r in lines("arc_easy/test.jsonl")], None),
-    "arc_challenge": ("arc/arc_easy.yaml", "test",
-                      [letters(r, "question") for r in lines("arc_challenge/test.jsonl")], None),
-    "piqa": ("piqa/piqa.yaml", "validation", piqa(), None),
-    "winogrande": ("winogrande/default.yaml", "validation", [winogrande(r) for r in lines("winogrande/val.jsonl")],
-                   None),
-    "openbookqa": ("openbookqa/openbookqa.yaml", "test",
-                   [letters(r, "question_stem") for r in lines("openbookqa/test.jsonl")], None),
-    "lambada_openai": ("lambada/lambada_openai.yaml", "test",
-                       [{"text": r["context"] + " " + r["continuation"]} for r in lines("lambada/test_openai.jsonl")],
-                       None),
-    "gsm8k": ("gsm8k/gsm8k.yaml", "test", lines("gsm8k/test.jsonl"), lines("gsm8k/train.jsonl")),
-    "wikitext2": ("wikitext/wikitext.yaml", "test",
-                  pages((DATA / "wikitext2/wiki.test.raw").read_text(encoding="utf-8")), None),
-}
+COUNT = 200
+DATA, OUT = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 
 
 def draw(text):
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
 
 
-def answer(context, gold):
+def answer(name, context, gold):
     """A text that is right, right in other words, or wrong, by the hash of its prompt."""
-    number = gold.split("#### ")[-1]
-    return [" " + gold, f" It is ${number}.00, so {number}.", f" #### {number} and\n#### 7", " I do not know.",
-            f" The answer is {number}"][draw(context) % 5]
+    if name == "triviaqa":
+        texts = [f" {gold[0]}", f"  ({gold[-1].lower()})", f"{gold[0]} x", "", f"\n{gold[0]}!\t"]
+    elif name == "gsm8k_cot":
+        texts = [f" So. The answer is {gold}.", f" It is ${gold}.00, so {gold}.", f" The answer is {gold}, not 7",
+                 " I do not know.", f" {gold}"]
+    else:
+        number = gold.split("#### ")[-1]
+        texts = [" " + gold, f" It is ${number}.00, so {number}.", f" #### {number} and\n#### 7", " I do not know.",
+                 f" The answer is {number}"]
+    return texts[draw(context) % 5]
 
 
-def run(name, shots):
-    path, split, rows, examples = SETS[name]
-    yaml.SafeLoader.add_constructor(
-        "!function", lambda loader, node: utils.import_function(loader, node, TASKS / path))
-    config = yaml.load((TASKS / path).read_text(), yaml.SafeLoader)
-    config.pop("tag", None)
-    sets = {"train": Rows(examples or rows), "validation": Rows(rows), "test": Rows(rows)}
-    task = type("Task", (ConfigurableTask,), {"download": lambda self, *a, **k: setattr(self, "dataset", sets)})(
-        config=config)
-    task.set_fewshot_seed(1234)
-    digest = hashlib.sha256()
-    scored = {}
+def run(name, shots, count=COUNT, digest=None):
+    task = make_task(name, DATA)
+    digest = digest or hashlib.sha256()
+    scored, documents = {}, 0
     for index, doc in enumerate(task.eval_docs):
-        if index == COUNT:
+        if index == count:
             break
-        context = task.fewshot_context(doc, shots)
-        requests = task.construct_requests(doc, context)
-        requests = requests if isinstance(requests, list) else [requests]
+        documents += 1
+        requests = requests_of(task, doc, shots)
         for request in requests:
             for part in request.args:
                 if isinstance(part, str):
@@ -143,7 +57,7 @@ def run(name, shots):
         if task.OUTPUT_TYPE == "generate_until":
             instance = Instance(request_type="generate_until", doc=doc, arguments=requests[0].args, idx=0,
                                 metadata=(name, index, 1))
-            instance.resps.append(answer(requests[0].args[0], doc["answer"]))
+            instance.resps.append(answer(name, requests[0].args[0], task.doc_to_target(doc)))
             for ensemble in task._filters:
                 ensemble.apply([instance])
                 for key, value in task.process_results(doc, [instance.filtered_resps[ensemble.name]]).items():
@@ -164,11 +78,38 @@ def run(name, shots):
         values[key] = {"value": float(aggregate(items))}
         if aggregate is metrics.mean:
             values[key]["se"] = float(metrics.mean_stderr(items))
-    return {"task": name, "num_fewshot": shots, "documents": min(COUNT, len(rows)), "sha256": digest.hexdigest(),
-            "metrics": values}
+    result = {"task": name, "num_fewshot": shots, "documents": documents, "sha256": digest.hexdigest(),
+              "metrics": values}
+    made_up = MADE_UP.get(name.split("_mc")[0])
+    if made_up:
+        result.update({"file": made_up[0], "rows": made_up[1]})
+    return result
 
 
-CASES = [(name, 5 if name == "gsm8k" else 0) for name in SETS] + [
+def family(name, shots, count):
+    """All tasks of a family: one hash of all prompts, and the harness's metrics of its groups."""
+    digest, members = hashlib.sha256(), {}
+    suffix = name[len("mmlu"):]
+    for subject in SUBJECTS:
+        members[subject] = run(f"mmlu_{subject}{suffix}", shots, count, digest)
+    config = {subject: yaml.safe_load((TASKS / f"mmlu/default/mmlu_{subject}.yaml").read_text()) for subject in SUBJECTS}
+    groups = {}
+    for group in ("", "_stem", "_humanities", "_social_sciences", "_other"):
+        chosen = [s for s in SUBJECTS if not group or config[s]["tag"] == f"mmlu{group}_tasks"]
+        sizes = [members[s]["documents"] for s in chosen]
+        groups[name + group] = {
+            metric: {"value": metrics.aggregate_subtask_metrics([members[s]["metrics"][metric]["value"] for s in chosen],
+                                                                sizes),
+                     "se": float(metrics.pooled_sample_stderr([members[s]["metrics"][metric]["se"] for s in chosen],
+                                                              sizes)),
+                     "n": sum(sizes), "tasks": len(chosen)}
+            for metric in members[chosen[0]]["metrics"]}
+    return {"family": name, "num_fewshot": shots, "limit": count, "sha256": digest.hexdigest(), "groups": groups}
+
+
+OWN_SHOTS = {"gsm8k": 5, "gsm8k_cot": 8}
+CASES = [(name, OWN_SHOTS.get(name, 0)) for name in SETS if not name.startswith("mmlu")] + [
+    ("triviaqa", 5), ("copa", 3), ("commonsense_qa", 2), ("social_iqa", 2), ("gsm8k_cot", 4),
     ("hellaswag", 3), ("winogrande", 5), ("arc_easy", 4), ("lambada_openai", 2), ("boolq", 1), ("piqa", 2),
     ("openbookqa", 2)]
 
@@ -216,5 +157,6 @@ def windows():
     return result
 
 
-OUT.write_text(json.dumps({"tasks": [run(name, shots) for name, shots in CASES], "texts": texts(),
+OUT.write_text(json.dumps({"tasks": [run(name, shots) for name, shots in CASES], "families": [family("mmlu", 5, 20), family("mmlu_continuation", 2, 5)],
+                           "texts": texts(),
                            "windows": windows()}, indent=1) + "\n")

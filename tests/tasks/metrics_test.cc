@@ -29,6 +29,14 @@ TEST_CASE("acc_norm counts code points, acc_bytes bytes") {
   CHECK(scores.at("acc_bytes") == 0.0);  // -0.67 a byte against -1.75
 }
 
+TEST_CASE("mc2 is the normalized probability of the right choices") {
+  // Probabilities 0.1, 0.3 and 0.4 of which the first two are right: 0.4 / 0.8.
+  const std::vector<double> values = {std::log(0.1), std::log(0.3), std::log(0.4)};
+  CHECK(TrueMass(values, {true, true, false}) == Approx(0.5));
+  // Far below what exp can hold the ratio is the same.
+  CHECK(TrueMass({values[0] - 2000, values[1] - 2000, values[2] - 2000}, {true, true, false}) == Approx(0.5));
+}
+
 TEST_CASE("of equal choices the first is taken") {
   CHECK(FirstArgmax({-2, -1, -1}) == 1);
   CHECK(ScoreChoices({-1, -1, -1}, {"same", "same", "same"}, 0).at("acc") == 1.0);
