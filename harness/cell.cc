@@ -128,16 +128,20 @@ Plan ExpandCells(RunRequest request) {
   const TaskOptions options = {.data_dir = request.data_dir,
                                .limit = request.limit,
                                .num_fewshot = request.num_fewshot,
-                               .fewshot_seed = request.seed};
+                               .fewshot_seed = request.seed,
+                               .fewshot_compat = request.fewshot_compat};
+  const TaskSelection selection = SelectTasks(request.tasks);
   std::set<std::string> names;
-  for (const std::string& name : request.tasks) {
+  for (const std::string& name : selection.tasks) {
     TaskSpec spec = LoadTaskSpec(name);  // an unknown name is an error whatever the phases
     if (!names.insert(spec.name).second) {
       throw Error(ErrorKind::kUsage, {"task given twice", "", spec.name, "--tasks", ""});
     }
     if (!quality || request.random_weights) continue;
     plan.tasks.push_back(std::make_shared<const Task>(std::move(spec), options));
+    plan.task_names.push_back(name);
   }
+  if (!plan.tasks.empty()) plan.groups = selection.groups;
   for (const std::string& model : request.models) {
     const auto subject =
         request.random_weights ? RandomSubject(model, request.seed.value_or(0)) : FileSubject(model);

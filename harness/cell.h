@@ -11,6 +11,7 @@
 
 #include "models/config.h"
 #include "models/tokenizer.h"
+#include "tasks/family.h"
 #include "tasks/task.h"
 
 namespace tnb {
@@ -18,11 +19,12 @@ namespace tnb {
 struct RunRequest {
   std::string methods = "mpo+int8";  // as SplitMethodList takes them
   std::vector<std::string> models = {"smollm2-135m"};
-  std::vector<std::string> tasks;   // empty: the shipped sample tasks
+  std::vector<std::string> tasks;   // and groups; empty: the shipped sample tasks
   std::vector<std::string> phases;  // empty: all
   std::filesystem::path data_dir;
   std::optional<int64_t> limit, num_fewshot, seed;
-  int threads = 0;  // 0: one a logical core
+  std::string fewshot_compat = "lm-eval";  // see FewshotRule::compat
+  int threads = 0;                         // 0: one a logical core
   std::string device = "cpu";
   int repetitions = 5;        // of each timing
   std::string base = "fp32";  // run first when not listed; empty: no base
@@ -53,6 +55,8 @@ struct Plan {
   RunRequest request;  // with defaults filled in
   std::vector<PlannedCell> cells;
   std::vector<std::shared_ptr<const Task>> tasks;  // empty when quality is not asked for
+  std::vector<std::string> task_names;             // of `tasks`, as LoadTaskSpec takes them
+  std::vector<TaskGroup> groups;                   // whose metrics are made out of those of `tasks`
 };
 
 // Error{kUsage} for unknown names, Error{kIo, kData} for files, Error{kUnsupported} for a device that is not

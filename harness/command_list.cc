@@ -4,10 +4,13 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/files.h"
+#include "base/hash.h"
 #include "harness/command.h"
 #include "methods/recipe.h"
 #include "methods/stage.h"
 #include "models/known.h"
+#include "tasks/family.h"
 #include "tasks/task.h"
 
 namespace tnb {
@@ -122,9 +125,17 @@ Json TaskJson(const TaskSpec& spec) {
           {"shots", spec.fewshot.count}, {"version", spec.version},     {"description", spec.description}};
 }
 
+// One entry a task file: the tasks of a family stand in its entry.
 Json TasksJson() {
   Json list = Json::array();
-  for (const std::string& name : ListTasks()) list.push_back(TaskJson(LoadTaskSpec(name)));
+  for (const std::filesystem::path& file : TaskFiles()) {
+    Json entry = TaskJson(ReadTaskSpec(file));
+    if (const auto family = ReadFamily(LocatedJson(ReadFile(file), file.string()))) {
+      entry["name"] = family->name;
+      for (const TaskGroup& group : family->groups) entry["groups"][group.name] = group.tasks;
+    }
+    list.push_back(entry);
+  }
   return list;
 }
 
@@ -133,25 +144,46 @@ void PrintTasks(const Json& list) {
     std::cout << Pad(Text(task, "name"), 20) << " " << Pad(Text(task, "form"), 16) << " "
               << Pad(Text(task, "metric"), 16) << " " << task.at("shots") << "-shot  "
               << Text(task, "description") << "\n";
+    if (!task.contains("groups")) continue;
+    std::cout << std::string(21, ' ') << "groups:";
+    for (const auto& [group, members] : task.at("groups").items()) {
+      std::cout << " " << group << " (" << members.size() << ")";
+    }
+    std::cout << "\n";
   }
 }
 
-// What each task would be evaluated on, or why it cannot be.
+// What a task (or all tasks of a family together) would be evaluated on, or why it cannot be.
+Json DatasetJson(const std::string& name, const std::vector<std::string>& tasks,
+                 const std::string& data_dir) {
+  Json entry = {{"task", name}};
+  if (tasks.size() > 1) entry["tasks"] = tasks.size();
+  try {
+    size_t items = 0;
+    std::string hashes;
+    for (const std::string& each : tasks) {
+      const Task task(LoadTaskSpec(each), {.data_dir = data_dir});
+      items += task.dataset().documents.size();
+      hashes += task.dataset().sha256;
+      if (!entry.contains("path"))
+        entry.update({{"split", task.spec().split}, {"path", task.dataset().path}});
+    }
+    entry["items"] = items;
+    entry["sha256"] = tasks.size() == 1 ? hashes : Sha256Hex(hashes);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kData) throw;
+    entry["missing"] = error.what();
+  }
+  return entry;
+}
+
 Json DatasetsJson(const std::string& data_dir) {
   Json list = Json::array();
-  for (const std::string& name : ListTasks()) {
-    Json entry = {{"task", name}};
-    try {
-      const Task task(LoadTaskSpec(name), {.data_dir = data_dir});
-      entry.update({{"items", task.dataset().documents.size()},
-                    {"split", task.spec().split},
-                    {"path", task.dataset().path},
-                    {"sha256", task.dataset().sha256}});
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kData) throw;
-      entry["missing"] = error.what();
-    }
-    list.push_back(entry);
+  for (const Json& task : TasksJson()) {
+    const std::string name = Text(task, "name");
+    std::vector<std::string> tasks = {name};
+    if (task.contains("groups")) tasks = task.at("groups").at(name).get<std::vector<std::string>>();
+    list.push_back(DatasetJson(name, tasks, data_dir));
   }
   return list;
 }
@@ -162,8 +194,10 @@ void PrintDatasets(const Json& list) {
     if (entry.contains("missing")) {
       std::cout << "not there: " << Text(entry, "missing") << "\n";
     } else {
-      std::cout << entry.at("items") << " items, " << Text(entry, "split") << ", " << Text(entry, "path")
-                << ", sha256 " << Text(entry, "sha256").substr(0, 12) << "\n";
+      std::cout << entry.at("items") << " items"
+                << (entry.contains("tasks") ? " of " + entry.at("tasks").dump() + " tasks" : "") << ", "
+                << Text(entry, "split") << ", " << Text(entry, "path") << ", sha256 "
+                << Text(entry, "sha256").substr(0, 12) << "\n";
     }
   }
 }

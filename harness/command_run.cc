@@ -61,13 +61,20 @@ std::function<int()> DeclareRun(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--model", options->models, "names or paths, comma-separated (tnbench list models)")
       ->capture_default_str();
-  app.add_option("--tasks", options->tasks,
-                 "names or task files, comma-separated (default: the sample-* tasks)");
+  app.add_option(
+      "--tasks", options->tasks,
+      "names of tasks or groups (mmlu), or task files, comma-separated (default: the sample-* tasks)");
   app.add_option("--data-dir", options->data_dir, "folder of the datasets");
   app.add_option("--db", options->db, "results database")->capture_default_str();
-  app.add_option("--limit", request.limit, "only the first N items of each task");
+  app.add_option("--limit", request.limit, "only the first N items of each task (of each member of a group)");
   app.add_option("--num-fewshot", request.num_fewshot,
                  "examples in the prompt, instead of each task's own number");
+  app.add_option(
+         "--fewshot-compat", request.fewshot_compat,
+         "lm-eval: examples as lm-evaluation-harness draws them, one generator for all items; document: "
+         "from each item's number alone, so that they do not depend on the items before")
+      ->check(CLI::IsMember({"lm-eval", "document"}))
+      ->capture_default_str();
   app.add_option("--seed", request.seed, "of few-shot draws, random token ids and random weights");
   app.add_option("--phases", options->phases, "compress,quality,speed,training (default: all)");
   app.add_option("--base", request.base, "uncompressed method that is run first")->capture_default_str();

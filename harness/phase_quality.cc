@@ -1,10 +1,13 @@
 // Quality: the tasks one after the other; every document becomes an item row as soon as it is finished.
+#include <map>
+
 #include "base/error.h"
 #include "base/hash.h"
 #include "harness/load.h"
 #include "harness/phase.h"
 #include "models/engine/decoder.h"
 #include "models/engine/scorer.h"
+#include "tasks/family.h"
 #include "tasks/run.h"
 #include "tasks/task.h"
 
@@ -20,32 +23,61 @@ std::optional<int64_t> MaybeInteger(const Json& spec, const char* key) {
 
 Json NumberOrNull(const std::optional<double>& value) { return value ? NumberToJson(*value) : Json(nullptr); }
 
-void EmitMetrics(const Task& task, const Json& protocol, const std::vector<Scores>& scores, Emitter& emit) {
-  const TaskSpec& spec = task.spec();
-  const Dataset& dataset = task.dataset();
-  const std::string shots = std::to_string(task.num_fewshot()) + "-shot";
-  for (const TaskMetric& metric : Aggregate(spec, scores)) {
-    emit.Emit({{"type", "metric"},
+std::string Shots(const Task& task) { return std::to_string(task.num_fewshot()) + "-shot"; }
+
+void EmitMetric(const TaskMetric& metric, const std::string& task, const Json& protocol, Json more,
+                Emitter& emit) {
+  more.update({{"type", "metric"},
                {"name", metric.name},
-               {"task", spec.name},
+               {"task", task},
                {"filter", metric.filter},
                {"value", NumberToJson(metric.value)},
                {"unit", metric.unit},
                {"n", metric.n},
                {"se", NumberOrNull(metric.se)},
                {"main", metric.main},
-               {"protocol", {{"name", spec.name + " " + shots}, {"content", protocol}}},
-               {"dataset",
-                {{"hash", dataset.sha256},
-                 {"name", spec.name},
-                 {"split", spec.split},
-                 {"source", dataset.path},
-                 {"items", dataset.documents.size()}}}});
-  }
+               {"protocol", protocol}});
+  emit.Emit(more);
 }
 
-void RunOneTask(const Task& task, const Json& expected, int64_t context_length, LanguageModel& model,
-                Emitter& emit) {
+std::vector<TaskMetric> EmitMetrics(const Task& task, const Json& protocol, const std::vector<Scores>& scores,
+                                    Emitter& emit) {
+  const TaskSpec& spec = task.spec();
+  const Dataset& dataset = task.dataset();
+  const Json source = {{"hash", dataset.sha256},
+                       {"name", spec.name},
+                       {"split", spec.split},
+                       {"source", dataset.path},
+                       {"items", dataset.documents.size()}};
+  std::vector<TaskMetric> metrics = Aggregate(spec, scores);
+  for (const TaskMetric& metric : metrics) {
+    EmitMetric(metric, spec.name, {{"name", spec.name + " " + Shots(task)}, {"content", protocol}},
+               {{"dataset", source}}, emit);
+  }
+  return metrics;
+}
+
+// What a group needs of one of its tasks.
+struct FinishedTask {
+  std::vector<TaskMetric> metrics;
+  std::string protocol_hash, shots;
+};
+
+void EmitGroup(const std::string& group, const std::vector<std::string>& tasks,
+               const std::map<std::string, FinishedTask>& finished, Emitter& emit) {
+  std::vector<std::vector<TaskMetric>> metrics;
+  Json protocols = Json::object();
+  for (const std::string& task : tasks) {
+    metrics.push_back(finished.at(task).metrics);
+    protocols[task] = finished.at(task).protocol_hash;
+  }
+  const Json protocol = {{"name", group + " " + finished.at(tasks.at(0)).shots},
+                         {"content", GroupProtocol(group, protocols)}};
+  for (const TaskMetric& metric : AggregateGroup(metrics)) EmitMetric(metric, group, protocol, {}, emit);
+}
+
+FinishedTask RunOneTask(const Task& task, const Json& expected, int64_t context_length, LanguageModel& model,
+                        Emitter& emit) {
   const std::string& name = task.spec().name;
   const Json protocol = task.ProtocolJson(model.tokenizer(), context_length);
   if (expected.at("protocol") != Sha256Hex(protocol.dump()) ||
@@ -71,7 +103,7 @@ void RunOneTask(const Task& task, const Json& expected, int64_t context_length, 
     emit.Log("warning", name + ": " + std::to_string(truncated) + " of " + std::to_string(total) +
                             " contexts were too long and lost their beginning");
   }
-  EmitMetrics(task, protocol, scores, emit);
+  return {EmitMetrics(task, protocol, scores, emit), Sha256Hex(protocol.dump()), Shots(task)};
 }
 
 }  // namespace
@@ -88,11 +120,17 @@ void RunQuality(const Json& spec, Emitter& emit) {
   const TaskOptions options = {.data_dir = Require<std::string>(spec, "data_dir", kWhere),
                                .limit = MaybeInteger(spec, "limit"),
                                .num_fewshot = MaybeInteger(spec, "num_fewshot"),
-                               .fewshot_seed = MaybeInteger(spec, "fewshot_seed")};
+                               .fewshot_seed = MaybeInteger(spec, "fewshot_seed"),
+                               .fewshot_compat = Require<std::string>(spec, "fewshot_compat", kWhere)};
   const auto names = Require<std::vector<std::string>>(spec, "tasks", kWhere);
+  std::map<std::string, FinishedTask> finished;
   for (size_t i = 0; i < names.size(); ++i) {
     const Task task(LoadTaskSpec(names[i]), options);
-    RunOneTask(task, settings.at("tasks").at(i), context_length, *scorer, emit);
+    finished[task.spec().name] = RunOneTask(task, settings.at("tasks").at(i), context_length, *scorer, emit);
+  }
+  for (const Json& group : settings.value("groups", Json::array())) {
+    EmitGroup(Require<std::string>(group, "group", kWhere),
+              Require<std::vector<std::string>>(group, "tasks", kWhere), finished, emit);
   }
 }
 

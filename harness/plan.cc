@@ -25,7 +25,14 @@ Json QualitySettings(const Plan& plan, const PlannedCell& cell) {
                        {"items", task->size()}});
     }
   }
-  return {{"tasks", tasks}, {"context_length", context}};
+  Json settings = {{"tasks", tasks}, {"context_length", context}};
+  if (cell.subject->tokenizer != nullptr && !plan.groups.empty()) {
+    settings["groups"] = Json::array();
+    for (const TaskGroup& group : plan.groups) {
+      settings["groups"].push_back({{"group", group.name}, {"tasks", group.tasks}});
+    }
+  }
+  return settings;
 }
 
 }  // namespace
@@ -35,6 +42,7 @@ Json CellSettings(const RunRequest& request) {
           {"limit", OrNull(request.limit)},
           {"num_fewshot", OrNull(request.num_fewshot)},
           {"seed", OrNull(request.seed)},
+          {"fewshot_compat", request.fewshot_compat},
           {"device", request.device},
           {"threads", request.threads},
           {"repetitions", request.repetitions},
@@ -82,10 +90,11 @@ Json WorkerSpec(const Plan& plan, const PlannedCell& cell, const Json& settings,
                {"settings", settings}};
   if (settings.contains("tasks")) {
     spec["data_dir"] = plan.request.data_dir.string();
-    spec["tasks"] = plan.request.tasks;
+    spec["tasks"] = plan.task_names;
     spec["limit"] = OrNull(plan.request.limit);
     spec["num_fewshot"] = OrNull(plan.request.num_fewshot);
     spec["fewshot_seed"] = OrNull(plan.request.seed);
+    spec["fewshot_compat"] = plan.request.fewshot_compat;
   }
   return spec;
 }

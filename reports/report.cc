@@ -67,6 +67,19 @@ Cell ReductionCell(const RunData& run, const std::string& against) {
   return {.text = fmt::format("{:.1f}", 100 * reduction), .value = reduction};
 }
 
+// Tasks that stand in the table as part of a group.
+std::set<std::string> GroupMembers(const std::vector<const RunData*>& runs) {
+  std::set<std::string> members;
+  for (const RunData* run : runs) {
+    for (const auto& [key, protocol] : run->protocol_contents) {
+      const Json tasks =
+          protocol.contains("group") ? protocol.value("tasks", Json::object()) : Json::object();
+      for (const auto& [task, unused] : tasks.items()) members.insert(task);
+    }
+  }
+  return members;
+}
+
 // The columns that at least one run has, in the order of the report.
 std::vector<ColumnSpec> ChooseColumns(const std::vector<const RunData*>& runs) {
   std::vector<ColumnSpec> columns = {
@@ -75,9 +88,10 @@ std::vector<ColumnSpec> ChooseColumns(const std::vector<const RunData*>& runs) {
       {"speed", "resident_peak", "", "", "", "bytes"},
   };
   std::map<std::string, ColumnSpec> tasks, speeds;
+  const std::set<std::string> members = GroupMembers(runs);
   for (const RunData* run : runs) {
     for (const auto& [phase, row] : run->metrics) {
-      if (phase == "quality" && row.main) {
+      if (phase == "quality" && row.main && members.count(row.task) == 0) {
         tasks.emplace(TaskColumn(row).Key(), TaskColumn(row));
       } else if (phase == "speed" && row.unit == "tokens/s") {
         const ColumnSpec column{phase, row.name, "", "", row.variant, row.unit, kSpeedAndTraining};

@@ -1,5 +1,7 @@
 // tnbench run from the command line to the rows, on a tiny model.
 #include <fstream>
+#include <map>
+#include <utility>
 
 #include "base/hash.h"
 #include "tests/harness/program.h"
@@ -105,6 +107,83 @@ TEST_CASE("a run is measured, reused, and measured again when forced") {
   const auto after = store.Items(PhaseOf(store, 4, "quality").data_id);
   REQUIRE(before.size() == after.size());
   for (size_t i = 0; i < before.size(); ++i) CHECK(before[i].loglikelihoods == after[i].loglikelihoods);
+}
+
+TEST_CASE("pitfall 10: finished work is found by model, method and protocol, never by the prompts alone") {
+  const Program program;
+  const std::vector<std::string> quality = {"--no-base", "--phases", "quality"};
+  const auto measure = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), quality.begin(), quality.end());
+    const Outcome outcome = program.Measure(arguments);
+    INFO(outcome.errors);
+    REQUIRE(outcome.exit_code == 0);
+    const Store store = program.Database();
+    return PhaseOf(store, store.Runs().back().run.id, "quality");
+  };
+  int64_t newest = 0;
+  const auto is_new = [&](const PhaseRow& phase) {
+    return phase.data_id == phase.id && phase.run_id > std::exchange(newest, phase.run_id);
+  };
+  const PhaseRow first = measure({"--method", "fp32"});
+  CHECK(is_new(first));
+  CHECK(measure({"--method", "fp32"}).id == first.id);
+  CHECK(is_new(measure({"--method", "int8"})));                        // another method
+  CHECK(is_new(measure({"--method", "fp32", "--num-fewshot", "2"})));  // another protocol
+  CHECK(is_new(measure({"--method", "fp32", "--num-fewshot", "2", "--fewshot-compat", "document"})));
+  CHECK(is_new(measure({"--method", "fp32", "--limit", "6"})));
+  // Other weights under the same name and path are another model.
+  for (const auto& entry : std::filesystem::directory_iterator(program / "model")) {
+    if (entry.path().extension() != ".safetensors") continue;
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-4, std::ios::end);
+    file.write("\x00\x00\x00\x3f", 4);  // 0.5, where a norm had 1
+  }
+  CHECK(is_new(measure({"--method", "fp32"})));
+  const Store store = program.Database();
+  CHECK(store.Run(1).model.hash != store.Runs().back().model.hash);
+}
+
+TEST_CASE("a group is run by the name of its file and has metrics of its own") {
+  const Program program;
+  const Json family = {
+      {"name", "sums"},
+      {"family", {{"task", "sums_<member>"}, {"groups", {{"low", {"one", "two"}}, {"high", {"three"}}}}}},
+      {"version", "1"},
+      {"form", "multiple_choice"},
+      {"dataset", {{"file", "<member>.jsonl"}, {"split", "test"}}},
+      {"prompt", "<member text>: {q} ="},
+      {"choices", {"1", "2"}},
+      {"gold", "gold"},
+      {"metrics", {"acc"}}};
+  std::ofstream(program / "sums.json") << family.dump(2);
+  for (const auto& [name, items] : {std::pair{"one", 3}, std::pair{"two", 5}, std::pair{"three", 4}}) {
+    std::ofstream file(program / (std::string(name) + ".jsonl"));
+    for (int i = 0; i < items; ++i) file << Json{{"q", i}, {"gold", i % 2}}.dump() << "\n";
+  }
+  const Outcome outcome =
+      program.Run({"run", "--model", "./model", "--tasks", "./sums.json", "--db", "results.db", "--artefacts",
+                   "artefacts", "--threads", "1", "--method", "fp32", "--phases", "quality", "--limit", "4"});
+  INFO(outcome.errors);
+  REQUIRE(outcome.exit_code == 0);
+  const Store store = program.Database();
+  const PhaseRow quality = PhaseOf(store, 1, "quality");
+  double right = 0;
+  for (const ItemRow& item : store.Items(quality.data_id)) right += item.scores["acc"].get<double>();
+  CHECK(store.Items(quality.data_id).size() == 3 + 4 + 4);  // the limit holds for each member
+  CHECK(MetricOf(store, quality, "acc", "sums") == Approx(right / 11));
+  std::map<std::string, MetricRow> rows;
+  for (const MetricRow& row : store.Metrics(quality.data_id)) rows[row.task] = row;
+  CHECK(rows.size() == 6);
+  CHECK(rows.at("sums").n == 11);
+  CHECK(rows.at("sums_low").n == 7);
+  REQUIRE(rows.at("sums").protocol_id.has_value());
+  const ProtocolRow protocol = store.Protocol(*rows.at("sums").protocol_id);
+  CHECK(protocol.content["tasks"].size() == 3);
+  CHECK(protocol.content["tasks"]["sums_one"] == store.Protocol(*rows.at("sums_one").protocol_id).hash);
+  // The report shows the groups, show also their members.
+  CHECK_THAT(outcome.output, Contains("sums acc") && Contains("sums_low acc") && !Contains("sums_one"));
+  CHECK_THAT(program.Run({"show", "1", "--db", "results.db"}).output,
+             Contains("sums_one") && Contains("sums_low"));
 }
 
 TEST_CASE("factorized models are timed contracted and rebuilt") {

@@ -250,6 +250,30 @@ TEST_CASE("of several runs of a cell the newest that is ok is shown, unless ids 
                     Contains("no run matches"));
 }
 
+TEST_CASE("a group stands for its tasks") {
+  const testing::TemporaryFolder folder;
+  Store store = Store::Open(folder / "r.db");
+  const int64_t run = BeginSampleRun(store, "fp32@all", {{"seed", 1}}, "nano", "laptop");
+  const int64_t quality = store.BeginPhase({.run_id = run, .name = "quality"});
+  for (const std::string task : {"a", "b", "g"}) {
+    const Json content =
+        task == "g" ? Json{{"group", "g"}, {"tasks", {{"a", "1"}, {"b", "2"}}}} : Json{{"x", task}};
+    store.AddMetric({.phase_id = quality,
+                     .name = "acc",
+                     .task = task,
+                     .filter = "none",
+                     .value = 0.5,
+                     .unit = "fraction",
+                     .n = 10,
+                     .main = true,
+                     .protocol_id = store.PutProtocol({.name = task, .content = content})});
+  }
+  store.FinishPhase(quality, {});
+  store.FinishRun(run, RunStatus::kOk);
+  const std::string text = RenderReport(store, {}, ReportFormat::kMarkdown);
+  CHECK_THAT(text, Contains("g acc") && !Contains("a acc") && !Contains("b acc"));
+}
+
 TEST_CASE("a ruined model's infinite perplexity is shown as such") {
   const testing::TemporaryFolder folder;
   Store store = Store::Open(folder / "r.db");
