@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/files.h"
 
 namespace tnb {
 
@@ -11,8 +12,11 @@ std::filesystem::path HomeFolder() {
   return TNBENCH_SOURCE_FOLDER;
 }
 
+std::filesystem::path FetchedDataFolder() { return CacheFolder() / "data"; }
+
 std::filesystem::path LocateFile(const std::vector<std::string>& names,
-                                 const std::vector<std::filesystem::path>& folders, const std::string& what) {
+                                 const std::vector<std::filesystem::path>& folders, const std::string& what,
+                                 const std::string& hint) {
   std::string tried;
   for (const std::string& name : names) {
     for (const std::filesystem::path& folder : folders) {
@@ -27,8 +31,7 @@ std::filesystem::path LocateFile(const std::vector<std::string>& names,
   for (const std::filesystem::path& folder : folders) {
     if (!folder.empty()) where += (where.empty() ? "" : ", ") + folder.string();
   }
-  throw Error(ErrorKind::kIo,
-              {"no data for " + what, tried, "", where, "give the folder of the datasets with --data-dir"});
+  throw Error(ErrorKind::kIo, {"no data for " + what, tried, "", where, hint});
 }
 
 }  // namespace tnb

@@ -126,7 +126,7 @@ std::string LocatedJson::Where(const std::string& pointer) const {
 void LocatedJson::Fail(const std::string& pointer, const std::string& what, const std::string& expected,
                        const std::string& found, const std::string& hint) const {
   const std::string field = pointer.empty() ? "" : " '" + pointer.substr(1) + "'";
-  throw Error(ErrorKind::kData, {"field" + field + ": " + what, expected, found, Where(pointer), hint});
+  throw FieldError(pointer, {"field" + field + ": " + what, expected, found, Where(pointer), hint});
 }
 
 void LocatedJson::CheckFields(const std::string& pointer, const std::vector<std::string>& allowed) const {
@@ -144,6 +144,16 @@ void LocatedJson::CheckFields(const std::string& pointer, const std::vector<std:
 
 bool LocatedJson::Has(const std::string& pointer) const {
   return root_.contains(Json::json_pointer(pointer));
+}
+
+void LocatedJson::Remove(const std::string& pointer) {
+  const Json::json_pointer at(pointer);
+  Json& parent = root_.at(at.parent_pointer());
+  if (parent.is_array()) {
+    parent.erase(std::stoul(at.back()));
+  } else {
+    parent.erase(at.back());
+  }
 }
 
 std::vector<std::string> LocatedJson::Strings(const std::string& pointer, const std::string& expected) const {

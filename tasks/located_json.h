@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -14,6 +15,17 @@ namespace tnb {
 
 // The nearest of `known` to `name` by edit distance, or "" when nothing is near.
 std::string Nearest(const std::string& name, const std::vector<std::string>& known);
+
+// An error at a field of a file.
+class FieldError : public Error {
+ public:
+  FieldError(std::string pointer, ErrorDetail detail)
+      : Error(ErrorKind::kData, std::move(detail)), pointer_(std::move(pointer)) {}
+  const std::string& pointer() const { return pointer_; }  // may name a field that is missing
+
+ private:
+  std::string pointer_;
+};
 
 // A file parsed together with the line of every field. Field addresses are JSON pointers ("/dataset/file").
 class LocatedJson {
@@ -26,7 +38,7 @@ class LocatedJson {
   // "file:line" of a field, or of the nearest enclosing one that exists.
   std::string Where(const std::string& pointer) const;
 
-  // Throws Error{kData} with the place of the field.
+  // Throws FieldError with the place of the field.
   [[noreturn]] void Fail(const std::string& pointer, const std::string& what,
                          const std::string& expected = "", const std::string& found = "",
                          const std::string& hint = "") const;
@@ -34,6 +46,8 @@ class LocatedJson {
   void CheckFields(const std::string& pointer, const std::vector<std::string>& allowed) const;
 
   bool Has(const std::string& pointer) const;
+  // Takes a field out, as if the file did not have it; lines stay what they are.
+  void Remove(const std::string& pointer);
   // The field as T; Fail when it is missing or of another type.
   template <typename T>
   T Get(const std::string& pointer, const std::string& expected) const {

@@ -8,6 +8,7 @@
 #include "datasets/reader.h"
 #include "tasks/family.h"
 #include "tasks/metrics.h"
+#include "tasks/sources.h"
 
 namespace tnb {
 namespace {
@@ -251,7 +252,7 @@ const char* ToString(TaskForm form) {
 
 TaskSpec ReadTaskSpec(const fs::path& file, const std::string& member) {
   const std::string text = ReadFile(file);
-  LocatedJson json(text, file.string());
+  const LocatedJson json(text, file.string());
   const std::optional<TaskFamily> family = ReadFamily(json);
   const std::string chosen = member.empty() && family ? family->members[0] : member;
   if (family && std::count(family->members.begin(), family->members.end(), chosen) == 0) {
@@ -262,14 +263,19 @@ TaskSpec ReadTaskSpec(const fs::path& file, const std::string& member) {
     throw Error(ErrorKind::kUsage,
                 {"the file holds a single task, no family", "", member, file.string(), ""});
   }
-  if (family) json = LocatedJson(TextOfMember(text, chosen), file.string());
+  if (!family) return ReadTaskSpec(json);
+  return ReadTaskSpec(LocatedJson(TextOfMember(text, chosen), file.string()),
+                      TextOfMember(family->pattern, chosen));
+}
+
+TaskSpec ReadTaskSpec(const LocatedJson& json, const std::string& name) {
   json.CheckFields(
       "", {"name",      "version", "description", "form",    "dataset",   "fields",  "preamble",   "prompt",
            "contexts",  "choices", "gold",        "labels",  "family",    "target",  "references", "original",
-           "delimiter", "fewshot", "generation",  "filters", "normalize", "metrics", "main"});
+           "delimiter", "fewshot", "generation",  "filters", "normalize", "metrics", "main",       "source"});
   TaskSpec spec;
-  spec.file = file;
-  spec.name = family ? TextOfMember(family->pattern, chosen) : json.Get<std::string>("/name", "a name");
+  spec.file = json.file();
+  spec.name = name.empty() ? json.Get<std::string>("/name", "a name") : name;
   if (spec.name.empty() || spec.name.find_first_of(" ,/\t\n") != std::string::npos) {
     json.Fail("/name", "not usable as a name", "a text without space, comma or slash", spec.name);
   }
@@ -301,12 +307,15 @@ TaskSpec ReadTaskSpec(const fs::path& file, const std::string& member) {
   spec.original_field = json.Get<std::string>("/original", "a field name", "");
   spec.delimiter = json.Get<std::string>("/delimiter", "a text", " ");
   ReadFewshot(json, spec);
+  spec.sources = ReadSources(json, spec);
   ReadAnswers(json, spec);
   ReadMetrics(json, spec);
   CheckForm(json, spec);
 
   spec.protocol = json.root();
-  for (const char* field : {"name", "description", "family", "fewshot", "main"}) spec.protocol.erase(field);
+  for (const char* field : {"name", "description", "family", "fewshot", "main", "source"}) {
+    spec.protocol.erase(field);
+  }
   spec.protocol["dataset"].erase("file");
   return spec;
 }

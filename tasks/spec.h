@@ -15,6 +15,7 @@
 //              a name may be {"file": ..., "lines": {"field": "file with one value a line"}, "columns":
 //              [names of the columns of a CSV file without a header row]}
 //   family     one file for many tasks, see tasks/family.h
+//   source     where these files can be fetched from, see tasks/sources.h
 //   fields     named values of a document, see tasks/fields.h
 //   preamble   text before everything, once
 //   prompt     template; or contexts: a field that holds a list of prompts, one of which is right
@@ -40,7 +41,9 @@
 #include <vector>
 
 #include "datasets/fewshot.h"
+#include "datasets/source.h"
 #include "tasks/fields.h"
+#include "tasks/located_json.h"
 #include "tasks/regex.h"
 
 namespace tnb {
@@ -72,6 +75,8 @@ struct TaskSpec {
   std::string gold_field, labels_field, target, references_field, original_field;
   std::string delimiter = " ";
 
+  std::vector<HubSource> sources;  // where the files can be fetched from, see tasks/sources.h
+
   FewshotRule fewshot;
   std::vector<DataFile> fewshot_files;  // empty: the evaluated documents
   std::string fewshot_format, fewshot_delimiter = "\n\n";
@@ -92,8 +97,12 @@ struct TaskSpec {
   Json protocol;               // the file's content without name, description and file names: what is hashed
 };
 
-// Reads one task file; of a family the task of `member`, or its first. Errors name file, line and field.
+// Reads one task file; of a family the task of `member`, or its first. Errors name file, line and field
+// (FieldError where one field is to blame).
 TaskSpec ReadTaskSpec(const std::filesystem::path& file, const std::string& member = "");
+// The same from a file of a single task, or of a family with the member's name filled in; then `name` is the
+// task's.
+TaskSpec ReadTaskSpec(const LocatedJson& json, const std::string& name = "");
 // A name from tasks/definitions (the tasks of families included), or the path of a file (anything with a '/'
 // or ending in .json); of a family's file "path.json#member".
 TaskSpec LoadTaskSpec(const std::string& name_or_path);

@@ -7,6 +7,7 @@
 #include "datasets/locate.h"
 #include "datasets/utf8.h"
 #include "tasks/requests.h"
+#include "tasks/sources.h"
 
 namespace tnb {
 namespace {
@@ -67,10 +68,10 @@ size_t Gold(const TaskSpec& spec, const DocumentFields& fields, size_t choices, 
 Dataset Task::Load(const std::vector<DataFile>& files, const std::string& format,
                    const std::string& what) const {
   const std::vector<std::filesystem::path> folders = {options_.data_dir, spec_.file.parent_path(),
-                                                      HomeFolder() / "datasets"};
+                                                      FetchedDataFolder(), HomeFolder() / "datasets"};
   std::vector<std::string> names;
   for (const DataFile& file : files) names.push_back(file.file);
-  const std::filesystem::path path = LocateFile(names, folders, what);
+  const std::filesystem::path path = LocateFile(names, folders, what, FetchHint(spec_));
   // Which of the names it was: a name is the end of the path that it was found under.
   const auto chosen = std::find_if(files.begin(), files.end(), [&](const DataFile& file) {
     return std::any_of(folders.begin(), folders.end(),
@@ -78,7 +79,7 @@ Dataset Task::Load(const std::vector<DataFile>& files, const std::string& format
   });
   Dataset dataset = ReadDataset(path, format, chosen->columns);
   for (const auto& [field, name] : chosen->lines) {
-    AddLinesAsField(dataset, field, LocateFile({name}, folders, what));
+    AddLinesAsField(dataset, field, LocateFile({name}, folders, what, FetchHint(spec_)));
   }
   return dataset;
 }
@@ -211,6 +212,24 @@ std::vector<Item> Task::BuildItems(const Tokenizer& tokenizer, int64_t context_l
   std::vector<Item> items = BuildPrompts();
   for (Item& item : items) AddRequests(spec_, tokenizer, context_length, dataset_.Where(item.doc), item);
   return items;
+}
+
+std::vector<Error> Task::CheckDocuments() const {
+  std::vector<Error> errors;
+  const auto attempt = [&](const auto& call) {
+    try {
+      call();
+    } catch (const Error& error) {
+      errors.push_back(error);
+    }
+  };
+  for (size_t doc = 0; doc < count_; ++doc) attempt([&] { BuildPrompt(doc, ""); });
+  if (spec_.fewshot.count > 0 && pool_) {
+    for (size_t i = 0; i < pool_->documents.size(); ++i) {
+      attempt([&] { Example(pool_->documents[i], pool_->Where(i)); });
+    }
+  }
+  return errors;
 }
 
 Json Task::ProtocolJson(const Tokenizer& tokenizer, int64_t context_length) const {

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "datasets/reader.h"
 #include "models/language_model.h"
 #include "tasks/metrics.h"
@@ -64,6 +65,8 @@ class Task {
   std::vector<Item> BuildItems(const Tokenizer& tokenizer, int64_t context_length) const;
   // The same without requests.
   std::vector<Item> BuildPrompts() const;
+  // What is wrong with single documents, evaluated ones and those that examples are drawn from.
+  std::vector<Error> CheckDocuments() const;
   // Everything that can change the task's numbers; two runs may be compared when it is equal. Its hash is the
   // protocol's: Sha256Hex(ProtocolJson(...).dump()).
   Json ProtocolJson(const Tokenizer& tokenizer, int64_t context_length) const;

@@ -271,13 +271,13 @@ TEST_CASE("lines become a field, one each") {
 TEST_CASE("the first file that exists is taken; a missing one names what was looked for") {
   testing::TemporaryFolder folder;
   WriteFileAtomically(folder / "b.jsonl", "{\"a\": 1}\n");
-  CHECK(LocateFile({"a.jsonl", "b.jsonl"}, {"", folder.path()}, "task t") == folder / "b.jsonl");
+  CHECK(LocateFile({"a.jsonl", "b.jsonl"}, {"", folder.path()}, "task t", "") == folder / "b.jsonl");
   try {
-    LocateFile({"a.jsonl", "c.jsonl"}, {folder.path()}, "task t");
+    LocateFile({"a.jsonl", "c.jsonl"}, {folder.path()}, "task t", "look elsewhere");
     FAIL("no error");
   } catch (const Error& error) {
     CHECK(Contains(error.what(), "a.jsonl, c.jsonl"));
-    CHECK(Contains(error.what(), "--data-dir"));
+    CHECK(Contains(error.what(), "look elsewhere"));
   }
 }
 
