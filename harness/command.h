@@ -23,6 +23,7 @@ const std::vector<CommandEntry>& Commands();
 
 std::function<int()> DeclareRun(CLI::App& app);
 std::function<int()> DeclareReport(CLI::App& app);
+std::function<int()> DeclareFetch(CLI::App& app);
 std::function<int()> DeclareList(CLI::App& app);
 std::function<int()> DeclareShow(CLI::App& app);
 std::function<int()> DeclareExport(CLI::App& app);

@@ -10,7 +10,9 @@
 #include "methods/recipe.h"
 #include "methods/stage.h"
 #include "models/known.h"
+#include "tasks/check.h"
 #include "tasks/family.h"
+#include "tasks/sources.h"
 #include "tasks/task.h"
 
 namespace tnb {
@@ -173,6 +175,9 @@ Json DatasetJson(const std::string& name, const std::vector<std::string>& tasks,
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kIo && error.kind() != ErrorKind::kData) throw;
     entry["missing"] = error.what();
+    TaskSpec spec = LoadTaskSpec(tasks.at(0));
+    spec.name = name;  // a family is fetched as a whole
+    entry["hint"] = error.kind() == ErrorKind::kIo ? FetchHint(spec) : error.what();
   }
   return entry;
 }
@@ -192,7 +197,7 @@ void PrintDatasets(const Json& list) {
   for (const Json& entry : list) {
     std::cout << Pad(Text(entry, "task"), 20) << " ";
     if (entry.contains("missing")) {
-      std::cout << "not there: " << Text(entry, "missing") << "\n";
+      std::cout << "missing: " << Text(entry, "hint") << "\n";
     } else {
       std::cout << entry.at("items") << " items"
                 << (entry.contains("tasks") ? " of " + entry.at("tasks").dump() + " tasks" : "") << ", "
@@ -202,14 +207,22 @@ void PrintDatasets(const Json& list) {
   }
 }
 
+int CheckTask(const Options& options) {
+  const TaskCheck check = CheckTaskFile(options.check, {.data_dir = options.data_dir});
+  for (const std::string& problem : check.problems) std::cerr << "tnbench: error: " << problem << "\n";
+  if (!check.problems.empty()) return 2;
+  std::cout << options.check << ": " << check.summary;
+  for (const std::string& note : check.notes) std::cout << "  note: " << note << "\n";
+  std::cout << "tnbench show task " << options.check << " --doc 0 shows what a model is asked\n";
+  return 0;
+}
+
 int List(const Options& options) {
   if (!options.check.empty()) {
     if (options.what != "tasks") {
       throw Error(ErrorKind::kUsage, "--check is for task files", "tnbench list tasks --check FILE");
     }
-    const TaskSpec spec = ReadTaskSpec(options.check);
-    std::cout << options.check << ": task '" << spec.name << "' is well-formed\n";
-    return 0;
+    return CheckTask(options);
   }
   Json list;
   void (*print)(const Json&) = nullptr;

@@ -1,60 +1,99 @@
+#include <charconv>
 #include <iostream>
 #include <memory>
 
 #include "base/error.h"
+#include "harness/cell.h"
 #include "harness/command.h"
+#include "harness/show_task.h"
+#include "models/checkpoint.h"
+#include "models/known.h"
 #include "records/store.h"
 #include "reports/show.h"
+#include "tasks/requests.h"
 #include "tasks/task.h"
 
 namespace tnb {
 namespace {
 
 struct Options {
-  std::optional<int64_t> run;
-  std::string db = "tnbench.db", task, data_dir;
+  std::string what, name;  // a run's number, or "task" and its name
+  std::string db = "tnbench.db", task, data_dir, model;
+  std::optional<int64_t> num_fewshot;
   int64_t doc = 0;
   bool json = false, items = false;
 };
 
+// The tokenizer of --model, or of the default model when it is in the cache; null without.
+struct Reader {
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::string name;
+  int64_t context_length = 0;
+};
+Reader OpenTokenizer(const std::string& model) {
+  Reader reader;
+  try {
+    const ResolvedModel resolved = ResolveModel(model.empty() ? "smollm2-135m" : model);
+    reader.tokenizer = LoadTokenizer(OpenCheckpoint(resolved.path)->tokenizer());
+    reader.name = resolved.name;
+    reader.context_length = ScoringContext(resolved.config);
+  } catch (const Error& error) {
+    if (!model.empty() || error.kind() != ErrorKind::kIo) throw;
+  }
+  return reader;
+}
+
 // A document as the model sees it.
 int ShowPrompt(const Options& options) {
-  const Task task(LoadTaskSpec(options.task), {.data_dir = options.data_dir});
+  const Task task(LoadTaskSpec(options.task),
+                  {.data_dir = options.data_dir, .num_fewshot = options.num_fewshot});
   if (options.doc < 0 || options.doc >= static_cast<int64_t>(task.size())) {
     throw Error(ErrorKind::kUsage, {"no such document", "0 to " + std::to_string(task.size() - 1),
                                     std::to_string(options.doc), "--doc", ""});
   }
-  const Item item = task.BuildPrompts().at(static_cast<size_t>(options.doc));
+  const Reader reader = OpenTokenizer(options.model);
+  const Tokenizer* tokenizer = reader.tokenizer.get();
+  const auto doc = static_cast<size_t>(options.doc);
+  Item item = task.BuildPrompts().at(doc);
+  if (tokenizer != nullptr) {
+    AddRequests(task.spec(), *tokenizer, reader.context_length, task.dataset().Where(doc), item);
+  }
   if (options.json) {
-    const Json json = {{"task", task.spec().name},
-                       {"doc", item.doc},
-                       {"prompt", item.prompt},
-                       {"prompt_sha256", item.prompt_sha256},
-                       {"continuations", item.continuations},
-                       {"target", item.target}};
-    std::cout << json.dump(2) << "\n";
+    std::cout << ShowItemJson(task, item, tokenizer).dump(2) << "\n";
     return 0;
   }
-  std::cout << item.prompt << "\n--- expected: " << item.target << "\n";
-  for (size_t i = 0; i < item.continuations.size(); ++i) {
-    std::cout << (i == item.gold ? "*" : " ") << " '" << item.continuations[i] << "'\n";
+  std::cout << ShowItem(task, item, tokenizer);
+  if (tokenizer != nullptr) {
+    std::cout << "tokens of " << reader.name << ", context of " << reader.context_length << "\n";
+  } else {
+    std::cout << "no tokens: give --model, or fetch the default one with tnbench fetch smollm2-135m\n";
   }
   return 0;
 }
 
 int Show(const Options& options) {
-  if (options.run.has_value() == !options.task.empty()) {
-    throw Error(ErrorKind::kUsage, "give either a run or --task",
-                "tnbench show 3, or tnbench show --task NAME --doc N");
+  if (options.what == "task" && options.task.empty() && !options.name.empty()) {
+    Options named = options;
+    named.task = options.name;
+    return ShowPrompt(named);
+  }
+  if (!options.name.empty() || options.what.empty() == options.task.empty()) {
+    throw Error(ErrorKind::kUsage, "give either a run or a task",
+                "tnbench show 3, or tnbench show task NAME --doc N (--task NAME does the same)");
   }
   if (!options.task.empty()) return ShowPrompt(options);
+  int64_t run = 0;
+  const char* end = options.what.data() + options.what.size();
+  if (const auto [rest, error] = std::from_chars(options.what.data(), end, run);
+      error != std::errc() || rest != end) {
+    throw Error(ErrorKind::kUsage, {"not a run", "a number, or task NAME", "'" + options.what + "'", "", ""});
+  }
   const Store store = Store::OpenReadOnly(options.db);
   if (options.json) {
-    std::cout
-        << ShowRunJson(store, *options.run, options.items).dump(2, ' ', false, Json::error_handler_t::replace)
-        << "\n";
+    std::cout << ShowRunJson(store, run, options.items).dump(2, ' ', false, Json::error_handler_t::replace)
+              << "\n";
   } else {
-    std::cout << ShowRun(store, *options.run);
+    std::cout << ShowRun(store, run);
   }
   return 0;
 }
@@ -63,11 +102,15 @@ int Show(const Options& options) {
 
 std::function<int()> DeclareShow(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("run", options->run, "run number");
+  app.add_option("what", options->what, "run number, or the word task")->type_name("RUN|task");
+  app.add_option("name", options->name, "with task: its name or file")->type_name("NAME");
   app.add_option("--db", options->db, "results database")->capture_default_str();
   app.add_flag("--json", options->json, "everything, in full precision");
   app.add_flag("--items", options->items, "with --json: also every item");
-  app.add_option("--task", options->task, "instead of a run: a task, whose prompt is shown");
+  app.add_option("--task", options->task, "the same as task NAME");
+  app.add_option("--model", options->model,
+                 "with a task: whose tokens are shown (default: smollm2-135m if it is there)");
+  app.add_option("--num-fewshot", options->num_fewshot, "with a task: number of examples");
   app.add_option("--doc", options->doc, "document of the task, from 0")->capture_default_str();
   app.add_option("--data-dir", options->data_dir, "folder of the datasets");
   return [options] { return Show(*options); };

@@ -14,6 +14,12 @@ const std::vector<CommandEntry>& Commands() {
        "  tnbench report --db results.db\n"
        "  tnbench report --model smollm2-135m --format csv > table.csv",
        false, DeclareReport},
+      {"fetch", "models and datasets, from where their lists say",
+       "  tnbench fetch smollm2-135m\n"
+       "  tnbench fetch hellaswag arc_easy --data-dir DIR\n"
+       "  HF_TOKEN=... tnbench fetch llama2-7b\n"
+       "  tnbench fetch HuggingFaceTB/SmolLM2-360M",
+       false, DeclareFetch},
       {"list", "what is there: methods, models, tasks, datasets",
        "  tnbench list methods\n"
        "  tnbench list tasks --check my-task.json\n"
@@ -22,7 +28,8 @@ const std::vector<CommandEntry>& Commands() {
       {"show", "one run in full, or one prompt of a task",
        "  tnbench show 3\n"
        "  tnbench show 3 --json\n"
-       "  tnbench show --task sample-trivia --doc 0",
+       "  tnbench show task sample-trivia --doc 3\n"
+       "  tnbench show task gsm8k --num-fewshot 2 --model ./my-model --data-dir DIR",
        false, DeclareShow},
       {"export", "the items of a run as JSON lines",
        "  tnbench export 3 --items > items.jsonl\n"

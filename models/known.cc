@@ -17,8 +17,10 @@ namespace fs = std::filesystem;
 
 std::string GetHint(const KnownModel& model) {
   if (model.source) return "run `tnbench fetch " + model.name + "`, or pass the path of your own copy";
-  return "get " + model.hub +
-         " from the model hub and pass its path with --model PATH, or put its files into " +
+  return "run `tnbench fetch " + model.name + "` (" + model.hub +
+         " on the model hub; licenses may have to be accepted there), pass the path of your own copy with "
+         "--model PATH, "
+         "or put its files into " +
          model.Folder().string();
 }
 

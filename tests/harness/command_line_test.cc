@@ -60,7 +60,7 @@ TEST_CASE("bad command lines are one line and exit code 2") {
       {{"run", "--timeout", "-1"}, "--timeout"},
       {{"list", "things"}, "things"},
       {{"list", "methods", "--check", "task.json"}, "--check"},
-      {{"show"}, "--task"},
+      {{"show"}, "show task NAME"},
       {{"show", "--task", "./task.json", "--doc", "12"}, "0 to 11"},
       {{"export", "1"}, "--items"},
       {{"report", "--format", "pdf"}, "pdf"},

@@ -3,7 +3,7 @@
 PLAN is a JSON file {"path?query": [answer, ...]}: each request takes the next answer, the last one again and again.
 It is read anew for every request, so that a test may change it. An answer has any of
   status, headers         {port} and {other} in header values become the server's two ports
-  body | size             the text, or so many bytes 0, 1, ... 250, 0, ...
+  body | size | file      the text, or so many bytes 0, 1, ... 250, 0, ..., or a file's content
   length                  what Content-Length says, if not the truth;
 - 1:none,
     the connection 's end is the body' s cut the connection ends after so many bytes of the body stall seconds
@@ -57,7 +57,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def play(self, answer):
-        body = answer["body"].encode() if "body" in answer else bytes(i % 251 for i in range(answer.get("size", 0)))
+        if "file" in answer:
+            with open(answer["file"], "rb") as file:
+                body = file.read()
+        else:
+            body = answer["body"].encode() if "body" in answer else bytes(i % 251 for i in range(answer.get("size", 0)))
         status, etag = answer.get("status", 200), answer.get("etag")
         headers = {name: value.replace("{port}", str(PORTS[0])).replace("{other}", str(PORTS[1]))
                    for name, value in answer.get("headers", {}).items()}
