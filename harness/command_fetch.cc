@@ -13,7 +13,7 @@
 #include "harness/command.h"
 #include "models/checkpoint.h"
 #include "models/known.h"
-#include "tasks/sources.h"
+#include "tasks/family.h"
 #include "tasks/spec.h"
 
 namespace tnb {
@@ -142,10 +142,15 @@ std::string LastOf(const std::string& hub) { return hub.substr(hub.find('/') + 1
 
 void FetchOne(const std::string& name, const Options& options) {
   if (const KnownModel* model = FindKnown(name)) return FetchModel(*model, options);
-  const std::vector<std::string> tasks = ListTasks();
-  const bool is_file = name.ends_with(".json") || name.starts_with("./") || name.starts_with("/");
-  if (is_file || std::find(tasks.begin(), tasks.end(), name) != tasks.end()) {
-    return FetchTask(LoadTaskSpec(name), options);
+  std::vector<std::string> known = ListTasks();
+  for (const TaskFamily& family : ListFamilies()) {
+    for (const TaskGroup& group : family.groups) known.push_back(group.name);
+  }
+  const bool is_file = name.ends_with(".json") || name.find(".json#") != std::string::npos ||
+                       name.starts_with("./") || name.starts_with("/");
+  if (is_file || std::find(known.begin(), known.end(), name) != known.end()) {
+    for (const std::string& task : SelectTasks({name}).tasks) FetchTask(LoadTaskSpec(task), options);
+    return;
   }
   if (name.find('/') != std::string::npos) {
     const fs::path folder = CacheFolder() / "models" / LastOf(name);
@@ -154,7 +159,6 @@ void FetchOne(const std::string& name, const Options& options) {
     std::cout << name << ": fetched, --model " << folder.string() << "\n";
     return;
   }
-  std::vector<std::string> known = tasks;
   for (const KnownModel& model : KnownModels()) known.push_back(model.name);
   const std::string near = Nearest(name, known);
   throw Error(

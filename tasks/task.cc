@@ -67,8 +67,10 @@ size_t Gold(const TaskSpec& spec, const DocumentFields& fields, size_t choices, 
 
 Dataset Task::Load(const std::vector<DataFile>& files, const std::string& format,
                    const std::string& what) const {
-  const std::vector<std::filesystem::path> folders = {options_.data_dir, spec_.file.parent_path(),
-                                                      FetchedDataFolder(), HomeFolder() / "datasets"};
+  const std::filesystem::path beside =
+      spec_.file.has_parent_path() ? spec_.file.parent_path() : std::filesystem::path(".");
+  const std::vector<std::filesystem::path> folders = {options_.data_dir, beside, FetchedDataFolder(),
+                                                      HomeFolder() / "datasets"};
   std::vector<std::string> names;
   for (const DataFile& file : files) names.push_back(file.file);
   const std::filesystem::path path = LocateFile(names, folders, what, FetchHint(spec_));

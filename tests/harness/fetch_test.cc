@@ -121,7 +121,7 @@ TEST_CASE_METHOD(Fixture, "a prompt is shown with white space, tokens, choices a
   INFO(outcome.errors);
   REQUIRE(outcome.exit_code == 0);
   CHECK_THAT(outcome.output, Contains("tiny, document 3 of 12 (") && Contains("task.jsonl:4)") &&
-                                 Contains("\u2502") && Contains("\u21B5\n") && Contains("\n* ") &&
+                                 Contains("\u2502") && Contains("\u21B5\u2502\n") && Contains("\n* ") &&
                                  Contains("metrics: acc acc_norm; main: acc") && Contains("tokens of model"));
   const Outcome json =
       program.Run({"show", "task", "./task.json", "--doc", "3", "--model", "./model", "--json"});
