@@ -143,7 +143,7 @@ struct HttpClient::Attempt {
       attempt.received += piece.size();
     } catch (...) {
       attempt.error = std::current_exception();  // must not pass through libcurl
-      return 0;  // ends the transfer
+      return 0;                                  // ends the transfer
     }
     return piece.size();
   }
