@@ -10,6 +10,7 @@
 #include <tuple>
 #include <utility>
 
+#include "reports/flips.h"
 #include "reports/numbers.h"
 #include "reports/run_data.h"
 
@@ -47,7 +48,7 @@ Cell MakeCell(const RunData& run, const RunData* base, const ColumnSpec& column)
   Cell cell{.text = Text(row->value, unit), .value = row->value, .se = row->se};
   if (row->se) cell.text += " ± " + ErrorText(*row->se, unit, cell.text);
   const MetricRow* reference = base != nullptr && base != &run ? Find(*base, column) : nullptr;
-  if (reference == nullptr) return cell;
+  if (reference == nullptr || column.phase == "drift") return cell;  // drift is relative already
   if (IsShare(unit)) {
     cell.relative = row->value - reference->value;
     cell.text += fmt::format(" ({:+.1f})", (unit == "fraction" ? 100 : 1) * *cell.relative);
@@ -91,8 +92,8 @@ std::vector<ColumnSpec> ChooseColumns(const std::vector<const RunData*>& runs) {
   const std::set<std::string> members = GroupMembers(runs);
   for (const RunData* run : runs) {
     for (const auto& [phase, row] : run->metrics) {
-      if (phase == "quality" && row.main && members.count(row.task) == 0) {
-        tasks.emplace(TaskColumn(row).Key(), TaskColumn(row));
+      if ((phase == "quality" || phase == "drift") && row.main && members.count(row.task) == 0) {
+        tasks.emplace(TaskColumn(phase, row).Key(), TaskColumn(phase, row));
       } else if (phase == "speed" && row.unit == "tokens/s") {
         const ColumnSpec column{phase, row.name, "", "", row.variant, row.unit, kSpeedAndTraining};
         // Prefill before decode, each by length; the automatic choice before named variants.
@@ -137,15 +138,6 @@ std::string Title(const ColumnSpec& column, const std::string& protocol) {
   }
   if (!protocol.empty()) facts.push_back(protocol);
   return facts.empty() ? title : fmt::format("{} [{}]", title, fmt::join(facts, ", "));
-}
-
-// Whether a canonical text is that storage format for the whole model: "fp32@all", "bf16:act=bf16@all".
-bool IsUncompressed(const std::string& text, const std::string& name) {
-  if (text.rfind(name, 0) != 0 || text.find('+') != std::string::npos) return false;
-  const std::string rest = text.substr(name.size());
-  const size_t at = rest.find('@');
-  return (rest.empty() || rest[0] == ':' || rest[0] == '@') &&
-         (at == std::string::npos || rest.substr(at) == "@all");
 }
 
 const RunData* ChooseBase(const std::vector<const RunData*>& runs, const std::string& wanted) {

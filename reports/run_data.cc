@@ -38,8 +38,8 @@ bool ColumnSpec::Matches(const std::string& in_phase, const MetricRow& row) cons
          row.variant == variant;
 }
 
-ColumnSpec TaskColumn(const MetricRow& row) {
-  return {"quality", row.name, row.task, row.filter, row.variant, row.unit, kSizeAndQuality};
+ColumnSpec TaskColumn(const std::string& phase, const MetricRow& row) {
+  return {phase, row.name, row.task, row.filter, row.variant, row.unit, kSizeAndQuality};
 }
 
 RunData LoadRun(const Store& store, const RunView& view) {
@@ -48,12 +48,12 @@ RunData LoadRun(const Store& store, const RunView& view) {
     data.phases[phase.name] = phase;
     if (phase.status != PhaseStatus::kOk) continue;  // what a broken phase left behind is not a result
     for (MetricRow& row : store.Metrics(phase.data_id)) {
-      if (phase.name == "quality") {
+      if (phase.name == "quality" || phase.name == "drift") {
         // A number without a protocol is comparable with its like only.
         ProtocolRow protocol;
         protocol.name = "unknown";
         if (row.protocol_id) protocol = store.Protocol(*row.protocol_id);
-        const std::string key = TaskColumn(row).Key();
+        const std::string key = TaskColumn(phase.name, row).Key();
         data.protocols[key] = fmt::format("{} {} n={}", protocol.name, protocol.hash.substr(0, 12), row.n);
         data.protocol_contents[key] = protocol.content;
         data.protocol_contents[key]["n"] = row.n;

@@ -38,8 +38,8 @@ struct ColumnSpec {
 // Groups of columns, see Column::group.
 enum { kIdentity = 0, kSizeAndQuality = 1, kSpeedAndTraining = 2 };
 
-// The column of a quality metric.
-ColumnSpec TaskColumn(const MetricRow& row);
+// The column of a metric of quality or drift.
+ColumnSpec TaskColumn(const std::string& phase, const MetricRow& row);
 RunData LoadRun(const Store& store, const RunView& view);
 // Empty when the two runs may share columns; else what differs.
 std::string Conflict(const RunData& a, const RunData& b);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/progress.h"
+#include "reports/flips.h"
 #include "reports/numbers.h"
 #include "reports/table.h"
 
@@ -153,6 +154,63 @@ std::string LayersText(std::vector<LayerRow> layers) {
   return text;
 }
 
+// The quality phases of the run and of its base, when both are finished.
+struct QualityPair {
+  int64_t base_run = 0;
+  std::string base_method;
+  std::vector<TaskFlips> flips;
+};
+
+std::optional<QualityPair> CompareWithBase(const Store& store, const RunView& view) {
+  const std::optional<RunView> base = BaseRunOf(store, view);
+  if (!base) return std::nullopt;
+  const auto quality = [&](int64_t run) -> int64_t {
+    for (const PhaseRow& phase : store.Phases(run)) {
+      if (phase.name == "quality" && phase.status == PhaseStatus::kOk) return phase.data_id;
+    }
+    return 0;
+  };
+  const int64_t own = quality(view.run.id);
+  if (own == 0) return std::nullopt;
+  return QualityPair{base->run.id, base->method.text, CountFlips(store, quality(base->run.id), own)};
+}
+
+std::string FlipsText(const Store& store, const RunView& view) {
+  const std::optional<QualityPair> pair = CompareWithBase(store, view);
+  if (!pair || pair->flips.empty()) return "";
+  Table table;
+  table.columns = {{"task", Alignment::kLeft}, {"by", Alignment::kLeft}, {"right to wrong"},
+                   {"wrong to right"},         {"answer changed"},       {"items"}};
+  const auto count = [](const std::optional<int64_t>& value) {
+    return Cell{.text = value ? std::to_string(*value) : "-"};
+  };
+  for (const TaskFlips& flips : pair->flips) {
+    table.rows.push_back({{.text = flips.task},
+                          {.text = flips.metric},
+                          count(flips.right_to_wrong),
+                          count(flips.wrong_to_right),
+                          count(flips.changed),
+                          count(flips.items)});
+  }
+  return fmt::format("\nanswers against run {}, {}\n", pair->base_run, pair->base_method) +
+         RenderTerminal(table);
+}
+
+Json FlipsJson(const Store& store, const RunView& view) {
+  const std::optional<QualityPair> pair = CompareWithBase(store, view);
+  if (!pair) return nullptr;
+  Json json = {{"base_run", pair->base_run}, {"tasks", Json::array()}};
+  for (const TaskFlips& flips : pair->flips) {
+    json["tasks"].push_back({{"task", flips.task},
+                             {"metric", flips.metric},
+                             {"items", flips.items},
+                             {"right_to_wrong", OrNull(flips.right_to_wrong)},
+                             {"wrong_to_right", OrNull(flips.wrong_to_right)},
+                             {"changed", flips.changed}});
+  }
+  return json;
+}
+
 std::string PhaseText(const Store& store, const PhaseRow& phase) {
   std::string text = fmt::format("\n{}: {}", phase.name, ToString(phase.status));
   if (!phase.reason.empty()) text += ": " + phase.reason;
@@ -189,6 +247,7 @@ std::string ShowRun(const Store& store, int64_t run_id) {
       FormatCount(static_cast<double>(view.model.parameters)), view.model.hash.substr(0, 12),
       view.machine.name, view.build.commit);
   for (const PhaseRow& phase : store.Phases(run_id)) text += PhaseText(store, phase);
+  text += FlipsText(store, view);
   const std::vector<LogRow> logs = store.Logs(run_id);
   if (!logs.empty()) text += "\nlog\n";
   for (const LogRow& row : logs) text += fmt::format("  {} {}: {}\n", row.time, row.level, row.text);
@@ -221,6 +280,7 @@ Json ShowRunJson(const Store& store, int64_t run_id, bool with_items) {
       {"log", Json::array()}};
   for (const PhaseRow& phase : store.Phases(run_id))
     json["phases"].push_back(PhaseJson(store, phase, with_items));
+  json["flips"] = FlipsJson(store, view);
   for (const LogRow& row : store.Logs(run_id)) {
     json["log"].push_back({{"time", row.time}, {"level", row.level}, {"text", row.text}});
   }

@@ -9,10 +9,12 @@
 namespace tnb {
 
 // Text for people: what was run, where, how each phase ended, its stages and metrics, the layers with the
-// largest error, the log. Error{kUsage} for an unknown run.
+// largest error, flips
+// against the base run, the log. Error{kUsage} for an unknown run.
 std::string ShowRun(const Store& store, int64_t run_id);
 // All of it in full precision: run, cell, model, method, machine, build, phases (stages, layers, metrics,
-// samples, artefact and, with_items, items), log. Absent values are null, infinity is the string "inf".
+// samples, artefact and, with_items, items), flips, log. Absent values are null, infinity is the string
+// "inf".
 Json ShowRunJson(const Store& store, int64_t run_id, bool with_items = false);
 
 }  // namespace tnb
