@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "harness/drift.h"
 #include "harness/phase.h"
 #include "methods/recipe.h"
 #include "models/checkpoint.h"
@@ -29,6 +30,8 @@ void CheckNumbers(RunRequest& request) {
   check("--threads", request.threads >= 0 && request.threads <= 1024, "0 to 1024", request.threads);
   check("--repetitions", request.repetitions >= 1 && request.repetitions <= 10000, "1 to 10000",
         request.repetitions);
+  check("--drift-tokens", request.drift_tokens >= 2 && request.drift_tokens <= 1000000, "2 to 1000000",
+        static_cast<double>(request.drift_tokens));
   check("--timeout", request.timeout >= 0, "0 (no limit) or more seconds", request.timeout);
   if (request.threads == 0)
     request.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -93,6 +96,17 @@ std::vector<std::pair<std::string, std::string>> Methods(const RunRequest& reque
   return methods;
 }
 
+// The base's stored rows are bounded: 2 bytes a token and vocabulary entry.
+void CheckDriftSize(const RunRequest& request, const ModelConfig& config) {
+  constexpr int64_t kMost = int64_t{4} << 30;
+  const int64_t bytes = BaseLogitsBytes(request.drift_tokens, config.vocabulary_size);
+  if (bytes <= kMost) return;
+  throw Error(ErrorKind::kUsage,
+              {"the base model's log-probabilities would take more than 4 GiB",
+               std::to_string(kMost / BaseLogitsBytes(1, config.vocabulary_size)) + " tokens at most",
+               std::to_string(request.drift_tokens), "--drift-tokens", ""});
+}
+
 std::vector<std::string> SampleTasks() {
   std::vector<std::string> names;
   for (const std::string& name : ListTasks()) {
@@ -114,6 +128,9 @@ Plan ExpandCells(RunRequest request) {
   }
   if (request.artefacts.empty()) request.artefacts = CacheFolder() / "artefacts";
   request.artefacts = std::filesystem::absolute(request.artefacts).lexically_normal();
+  if (!request.drift_text.empty()) {
+    request.drift_text = std::filesystem::absolute(request.drift_text).lexically_normal();
+  }
   if (!request.data_dir.empty()) {
     std::error_code ignored;
     if (!std::filesystem::is_directory(request.data_dir, ignored)) {
@@ -146,6 +163,12 @@ Plan ExpandCells(RunRequest request) {
     const auto subject =
         request.random_weights ? RandomSubject(model, request.seed.value_or(0)) : FileSubject(model);
     for (const auto& [canonical, label] : methods) plan.cells.push_back({subject, canonical, label});
+  }
+  if (!request.base.empty()) plan.base = ParseRecipe(request.base).text;
+  const bool drift = std::count(request.phases.begin(), request.phases.end(), "drift") != 0;
+  if (drift && !request.random_weights && !plan.base.empty()) {
+    plan.drift_text = LoadDriftText(request.drift_text, request.data_dir).sha256;
+    for (const PlannedCell& cell : plan.cells) CheckDriftSize(request, cell.subject->config);
   }
   plan.request = std::move(request);
   return plan;

@@ -31,8 +31,10 @@ struct RunRequest {
   bool random_weights = false;
   bool force = false;
   std::filesystem::path artefacts;  // empty: CacheFolder()/artefacts
-  double timeout = 0;               // seconds a phase; 0: no limit
-  std::string command;              // the command line, for the record
+  int64_t drift_tokens = 1024;
+  std::filesystem::path drift_text;  // empty: see LoadDriftText
+  double timeout = 0;                // seconds a phase; 0: no limit
+  std::string command;               // the command line, for the record
 };
 
 // A model as it will be measured. With random weights only its shape is used.
@@ -52,7 +54,9 @@ struct PlannedCell {
 };
 
 struct Plan {
-  RunRequest request;  // with defaults filled in
+  RunRequest request;      // with defaults filled in
+  std::string base;        // canonical; empty: none
+  std::string drift_text;  // hash of its text; empty when drift is not asked for
   std::vector<PlannedCell> cells;
   std::vector<std::shared_ptr<const Task>> tasks;  // empty when quality is not asked for
   std::vector<std::string> task_names;             // of `tasks`, as LoadTaskSpec takes them

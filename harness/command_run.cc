@@ -16,7 +16,7 @@ namespace {
 struct Options {
   RunRequest request;
   std::string models = "smollm2-135m", tasks, phases, weights = "checkpoint", db = "tnbench.db";
-  std::string data_dir, artefacts;
+  std::string data_dir, artefacts, drift_text;
   bool no_base = false, json = false;
 };
 
@@ -35,6 +35,7 @@ int Run(Options options) {
   request.phases = SplitList(options.phases, "--phases");
   request.data_dir = options.data_dir;
   request.artefacts = options.artefacts;
+  request.drift_text = options.drift_text;
   request.random_weights = options.weights == "random";
   if (options.no_base) request.base.clear();
   request.command = CommandLine();
@@ -76,7 +77,7 @@ std::function<int()> DeclareRun(CLI::App& app) {
       ->check(CLI::IsMember({"lm-eval", "document"}))
       ->capture_default_str();
   app.add_option("--seed", request.seed, "of few-shot draws, random token ids and random weights");
-  app.add_option("--phases", options->phases, "compress,quality,speed,training (default: all)");
+  app.add_option("--phases", options->phases, "compress,quality,drift,speed,training (default: all)");
   app.add_option("--base", request.base, "uncompressed method that is run first")->capture_default_str();
   app.add_flag("--no-base", options->no_base, "run nothing but what --method lists");
   app.add_flag("--force", request.force, "measure again what is measured already");
@@ -88,6 +89,13 @@ std::function<int()> DeclareRun(CLI::App& app) {
   app.add_option("--threads", request.threads, "0: one a logical core")->capture_default_str();
   app.add_option("--device", request.device, "cpu or cuda")->capture_default_str();
   app.add_option("--repetitions", request.repetitions, "of each timing")->capture_default_str();
+  app.add_option(
+         "--drift-tokens", request.drift_tokens,
+         "tokens of a text over which predictions are compared with the base's; the base's take 2 bytes a "
+         "token and vocabulary entry on disk")
+      ->capture_default_str();
+  app.add_option("--drift-text", options->drift_text,
+                 "that text (default: wikitext2 of --data-dir, else the sample summaries)");
   app.add_option("--artefacts", options->artefacts,
                  "folder of compressed models (default: in the user's cache)");
   app.add_option("--timeout", request.timeout, "seconds that a phase may take; 0: no limit")

@@ -12,6 +12,7 @@
 #include "harness/phase.h"
 #include "harness/plan.h"
 #include "harness/recorder.h"
+#include "harness/resume.h"
 #include "harness/worker_process.h"
 
 namespace tnb {
@@ -35,8 +36,10 @@ bool IsThere(const ArtefactRow& artefact) {
 // One cell on its way through the phases.
 class CellRunner {
  public:
-  CellRunner(const Plan& plan, const PlannedCell& cell, Store& store, InterruptGuard& guard)
-      : plan_(plan), cell_(cell), store_(store), guard_(guard) {
+  // `base`: the artefact of the base cell of the same model, which runs first; empty when this is it.
+  CellRunner(const Plan& plan, const PlannedCell& cell, const ArtefactRow& base, Store& store,
+             InterruptGuard& guard)
+      : plan_(plan), cell_(cell), base_(base), store_(store), guard_(guard) {
     const Subject& subject = *cell.subject;
     machine_hash_ = HashOf(ThisMachine().facts);
     const int64_t model = store.PutModel({.hash = subject.hash,
@@ -55,11 +58,11 @@ class CellRunner {
   int64_t Run() {
     if (!plan_.request.force) {
       if (const auto earlier = EarlierRun()) {
-        Say(cell_.subject->name + " " + cell_.label + ": already measured (run " + std::to_string(*earlier) +
-            "), --force repeats");
+        SayMeasured(cell_.subject->name + " " + cell_.label, *earlier);
         return *earlier;
       }
     }
+    artefact_ = {};
     run_id_ = store_.BeginRun({.cell_id = cell_id_,
                                .machine_id = machine_id_,
                                .build_id = store_.PutBuild(ThisBuild()),
@@ -74,6 +77,7 @@ class CellRunner {
     store_.FinishRun(run_id_, Status(), message_);
     return run_id_;
   }
+  const ArtefactRow& artefact() const { return artefact_; }
   bool failed() const { return failed_ || crashed_; }
   bool interrupted() const { return interrupted_; }
 
@@ -83,8 +87,11 @@ class CellRunner {
     return std::count(asked.begin(), asked.end(), phase) != 0;
   }
 
+  // What drift is measured from; this cell's own artefact when it is the base.
+  const ArtefactRow& Base() const { return cell_.method == plan_.base ? artefact_ : base_; }
+
   // A run of this cell, on this machine, in which everything that is asked for is finished.
-  std::optional<int64_t> EarlierRun() const {
+  std::optional<int64_t> EarlierRun() {
     const auto runs = store_.Runs({.model = cell_.subject->name, .method = cell_.method});
     for (auto run = runs.rbegin(); run != runs.rend(); ++run) {
       const bool good = run->run.status == RunStatus::kOk || run->run.status == RunStatus::kPartial;
@@ -94,7 +101,7 @@ class CellRunner {
     return std::nullopt;
   }
 
-  bool HasEverything(int64_t run_id) const {
+  bool HasEverything(int64_t run_id) {
     std::map<std::string, PhaseRow> done;
     for (const PhaseRow& phase : store_.Phases(run_id)) {
       if (Finished(phase.status)) done[phase.name] = phase;
@@ -102,11 +109,12 @@ class CellRunner {
     if (done.count("compress") == 0) return false;
     const auto artefact = store_.Artefact(done["compress"].data_id);
     if (!artefact) return false;
+    artefact_ = *artefact;
     for (const PhaseEntry& phase : Phases()) {
       if (!Asked(phase.name)) continue;
       const auto found = done.find(phase.name);
       if (found == done.end()) return false;
-      if (found->second.settings != PhaseSettings(plan_, cell_, phase.name, artefact->sha256)) return false;
+      if (found->second.settings != Settings(phase.name)) return false;
     }
     return true;
   }
@@ -120,10 +128,13 @@ class CellRunner {
                                      .machine_hash = FindPhase(phase).timed ? machine_hash_ : ""});
   }
 
+  Json Settings(const std::string& phase) const {
+    return PhaseSettings(plan_, cell_, phase, artefact_.sha256, Base().sha256);
+  }
+
   void RunPhase(const PhaseEntry& phase) {
     const std::string name = phase.name;
-    const PhaseRow row = {
-        .run_id = run_id_, .name = name, .settings = PhaseSettings(plan_, cell_, name, artefact_.sha256)};
+    const PhaseRow row = {.run_id = run_id_, .name = name, .settings = Settings(name)};
     const bool compress = name == "compress";
     if (guard_.Interrupted()) interrupted_ = crashed_ = true;
     if (interrupted_) {
@@ -133,11 +144,14 @@ class CellRunner {
     } else if (!compress && !Asked(name)) {  // compress is needed by all others
       Skip(row, PhaseStatus::kSkipped, "not asked for (--phases)");
       partial_ = true;
-    } else if (const auto reason = WhyNotMeasured(cell_, name)) {
+    } else if (const auto reason = WhyNotMeasured(plan_, cell_, name)) {
       Skip(row, PhaseStatus::kNotMeasured, *reason);
+    } else if (name == "drift" && Base().sha256.empty()) {
+      Skip(row, PhaseStatus::kSkipped, "the base has no artefact: its compress phase did not finish");
+      partial_ = true;
     } else if (const auto finished = FindFinished(name, row.settings); finished && CanReuse(*finished)) {
       store_.AdoptPhase(run_id_, finished->id);
-      Say(Label(name) + ": already measured (run " + std::to_string(finished->run_id) + "), --force repeats");
+      SayMeasured(Label(name), finished->run_id);
       if (compress) artefact_ = *store_.Artefact(finished->data_id);
     } else {
       Measure(row);
@@ -155,10 +169,11 @@ class CellRunner {
     const int64_t phase_id = store_.BeginPhase(row);
     ArtefactRow artefact = artefact_;
     if (row.name == "compress") artefact.path = ArtefactPath(plan_, cell_).string();
+    Json spec = WorkerSpec(plan_, cell_, row.name, row.settings, artefact, Base());
+    if (row.name == "quality" && !plan_.request.force) spec["done"] = Resume(phase_id, row.settings);
     Recorder recorder(store_, run_id_, phase_id, Label(row.name));
-    const WorkerOutcome outcome =
-        RunWorkerProcess(row.name, WorkerSpec(plan_, cell_, row.settings, artefact), plan_.request.timeout,
-                         guard_, [&](const Json& message) { recorder.Take(message); });
+    const WorkerOutcome outcome = RunWorkerProcess(row.name, spec, plan_.request.timeout, guard_,
+                                                   [&](const Json& message) { recorder.Take(message); });
     recorder.Finish();
     store_.Transaction([&] {
       if (!Finished(outcome.status) && !outcome.log.empty()) {
@@ -177,6 +192,29 @@ class CellRunner {
       if (!written) throw Error(ErrorKind::kInternal, "compress finished without an artefact");
       artefact_ = *written;
     }
+  }
+
+  // What is measured already of a quality phase, for its worker.
+  Json Resume(int64_t phase_id, const Json& settings) {
+    for (const TakenItems& taken : TakeItems(store_, phase_id, settings)) {
+      const std::string text = taken.task + ": " + std::to_string(taken.items) + " of " +
+                               std::to_string(taken.total) + " items were measured already (run " +
+                               std::to_string(taken.run_id) + MeasuredBy(taken.run_id) + ")";
+      Say(Label("quality") + " " + text + ", --force repeats");
+      store_.AddLog({.run_id = run_id_, .phase_id = phase_id, .level = "info", .text = text});
+    }
+    return DoneItems(store_, phase_id, settings);
+  }
+
+  // A version under development changes from commit to commit: numbers of another one are used, and said so.
+  std::string MeasuredBy(int64_t run_id) const {
+    const std::string commit = store_.Run(run_id).build.commit;
+    return commit == ThisBuild().commit ? "" : ", by commit " + commit;
+  }
+
+  void SayMeasured(const std::string& what, int64_t run_id) const {
+    Say(what + ": already measured (run " + std::to_string(run_id) + MeasuredBy(run_id) +
+        "), --force repeats");
   }
 
   void Judge(const std::string& phase, const WorkerOutcome& outcome) {
@@ -218,6 +256,7 @@ class CellRunner {
 
   const Plan& plan_;
   const PlannedCell& cell_;
+  const ArtefactRow& base_;
   Store& store_;
   InterruptGuard& guard_;
   std::string machine_hash_;
@@ -233,11 +272,13 @@ DriverResult RunPlan(const Plan& plan, Store& store) {
   InterruptGuard guard;
   store.CloseAbandonedRuns(store.PutMachine(ThisMachine()), IsAlive);
   DriverResult result;
+  std::map<const Subject*, ArtefactRow> bases;
   for (const PlannedCell& cell : plan.cells) {
     if (guard.Interrupted()) result.interrupted = true;
     if (result.interrupted) break;
-    CellRunner runner(plan, cell, store, guard);
+    CellRunner runner(plan, cell, bases[cell.subject.get()], store, guard);
     result.runs.push_back(runner.Run());
+    if (cell.method == plan.base) bases[cell.subject.get()] = runner.artefact();
     result.failed = result.failed || runner.failed();
     result.interrupted = result.interrupted || runner.interrupted();
   }

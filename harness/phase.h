@@ -1,5 +1,5 @@
 // A phase is one part of a run that is measured in a process of its own, so that its peak memory and time are
-// its own: compress, quality, speed, training. Adding one is one file with a function and one line in
+// its own: compress, quality, drift, speed, training. Adding one is one file with a function and one line in
 // phases.cc.
 //
 // The function gets its spec (JSON, made by the driver) and reports everything through an Emitter as it goes:
@@ -9,8 +9,9 @@
 // fails and NotMeasured when there is nothing to measure.
 //
 // Fields of a spec: "model" {"name","path","hash","config","random"}, "method" (canonical text), "artefact"
-// {"path","sha256"}, "data_dir", and "settings": everything that can change the phase's numbers; these are
-// also what is stored as PhaseRow::settings.
+// {"path","sha256"}, "data_dir", for quality "done" (harness/resume.h), for drift "base" (as
+// "artefact"), "drift" {"text","data_dir","folder"} and "force", and "settings": everything that can
+// change the phase's numbers; these are also what is stored as PhaseRow::settings.
 #pragma once
 
 #include <chrono>
@@ -64,6 +65,7 @@ const PhaseEntry& FindPhase(const std::string& name);
 
 void RunCompress(const Json& spec, Emitter& emit);
 void RunQuality(const Json& spec, Emitter& emit);
+void RunDrift(const Json& spec, Emitter& emit);
 void RunSpeed(const Json& spec, Emitter& emit);
 void RunTraining(const Json& spec, Emitter& emit);
 

@@ -7,6 +7,7 @@ const std::vector<PhaseEntry>& Phases() {
   static const std::vector<PhaseEntry> phases = {
       {"compress", "applies the method and writes the artefact", true, RunCompress},
       {"quality", "scores the artefact on tasks", false, RunQuality},
+      {"drift", "distances of the predictions from the base method's", false, RunDrift},
       {"speed", "load, prefill and decode times, resident memory", true, RunSpeed},
       {"training", "forward, backward and optimizer times of training steps", true, RunTraining},
   };

@@ -18,9 +18,8 @@ Json QualitySettings(const Plan& plan, const PlannedCell& cell) {
   Json tasks = Json::array();
   if (cell.subject->tokenizer != nullptr) {
     for (const auto& task : plan.tasks) {
-      const Json protocol = task->ProtocolJson(*cell.subject->tokenizer, context);
       tasks.push_back({{"task", task->spec().name},
-                       {"protocol", Sha256Hex(protocol.dump())},
+                       {"protocol", ItemProtocolHash(*task, *cell.subject->tokenizer, context)},
                        {"dataset", task->dataset().sha256},
                        {"items", task->size()}});
     }
@@ -37,6 +36,12 @@ Json QualitySettings(const Plan& plan, const PlannedCell& cell) {
 
 }  // namespace
 
+std::string ItemProtocolHash(const Task& task, const Tokenizer& tokenizer, int64_t context_length) {
+  Json protocol = task.ProtocolJson(tokenizer, context_length);
+  protocol.erase("documents");
+  return Sha256Hex(protocol.dump());
+}
+
 Json CellSettings(const RunRequest& request) {
   return {{"tasks", request.tasks},
           {"limit", OrNull(request.limit)},
@@ -50,7 +55,7 @@ Json CellSettings(const RunRequest& request) {
 }
 
 Json PhaseSettings(const Plan& plan, const PlannedCell& cell, const std::string& phase,
-                   const std::string& artefact) {
+                   const std::string& artefact, const std::string& base) {
   const RunRequest& request = plan.request;
   Json settings = {{"version", Version()}, {"threads", request.threads}};
   if (phase == "compress") {
@@ -62,6 +67,9 @@ Json PhaseSettings(const Plan& plan, const PlannedCell& cell, const std::string&
   if (phase == "quality") {
     settings.update(QualitySettings(plan, cell));
     settings.erase("threads");  // changes no answer
+  } else if (phase == "drift") {
+    settings.update({{"base", base}, {"text", plan.drift_text}, {"tokens", request.drift_tokens}});
+    settings.erase("threads");
   } else if (phase == "speed") {
     settings.update({{"prefill", {128, 512}},
                      {"decode", 64},
@@ -75,8 +83,8 @@ Json PhaseSettings(const Plan& plan, const PlannedCell& cell, const std::string&
   return settings;
 }
 
-Json WorkerSpec(const Plan& plan, const PlannedCell& cell, const Json& settings,
-                const ArtefactRow& artefact) {
+Json WorkerSpec(const Plan& plan, const PlannedCell& cell, const std::string& phase, const Json& settings,
+                const ArtefactRow& artefact, const ArtefactRow& base) {
   const Subject& subject = *cell.subject;
   Json spec = {{"model",
                 {{"name", subject.name},
@@ -88,7 +96,14 @@ Json WorkerSpec(const Plan& plan, const PlannedCell& cell, const Json& settings,
                {"artefact", {{"path", artefact.path}, {"sha256", artefact.sha256}}},
                {"threads", plan.request.threads},
                {"settings", settings}};
-  if (settings.contains("tasks")) {
+  if (phase == "drift") {
+    spec["base"] = {{"path", base.path}, {"sha256", base.sha256}};
+    spec["drift"] = {{"text", plan.request.drift_text.string()},
+                     {"data_dir", plan.request.data_dir.string()},
+                     {"folder", plan.request.artefacts.string()}};
+    spec["force"] = plan.request.force;
+  }
+  if (phase == "quality") {
     spec["data_dir"] = plan.request.data_dir.string();
     spec["tasks"] = plan.task_names;
     spec["limit"] = OrNull(plan.request.limit);
@@ -99,8 +114,10 @@ Json WorkerSpec(const Plan& plan, const PlannedCell& cell, const Json& settings,
   return spec;
 }
 
-std::optional<std::string> WhyNotMeasured(const PlannedCell& cell, const std::string& phase) {
-  if (phase != "quality") return std::nullopt;
+std::optional<std::string> WhyNotMeasured(const Plan& plan, const PlannedCell& cell,
+                                          const std::string& phase) {
+  if (phase == "drift" && plan.base.empty()) return "there is no base to drift from (--no-base)";
+  if (phase != "quality" && phase != "drift") return std::nullopt;
   if (cell.subject->random) return "random weights have no accuracy";
   if (cell.subject->tokenizer == nullptr) return "the model comes without a tokenizer";
   return std::nullopt;

@@ -132,8 +132,15 @@ class Store {
   // Error{kUsage} when it is this file itself.
   MergeCounts Merge(const std::filesystem::path& other);
 
+  // Gives rows of `from_phase` to `to_phase` as well: items of `task` with a document below `below` that it
+  // does not have yet. Returns how many.
+  int64_t CopyItems(int64_t from_phase, int64_t to_phase, const std::string& task, int64_t below);
+
   // The newest finished (ok) phase with this key that ran itself (was not adopted).
   std::optional<PhaseRow> FindFinishedPhase(const PhaseKey& key) const;
+  // Phases of this name that measured this artefact (PhaseRow::settings["artefact"]) themselves and have
+  // ended, however they did; newest first.
+  std::vector<PhaseRow> EndedPhases(const std::string& name, const std::string& artefact_sha256) const;
 
   // Runs by ascending id.
   std::vector<RunView> Runs(const RunFilter& filter = {}) const;

@@ -147,6 +147,19 @@ std::optional<PhaseRow> Store::FindFinishedPhase(const PhaseKey& key) const {
   return std::move(rows.front());
 }
 
+std::vector<PhaseRow> Store::EndedPhases(const std::string& name, const std::string& artefact_sha256) const {
+  std::vector<PhaseRow> rows;
+  Read("looking for earlier phases", [&] {
+    rows = Select(*database_,
+                  fmt::format("SELECT {} FROM phase p WHERE p.name = ? AND p.status <> 'running' AND "
+                              "p.source_id IS NULL AND json_extract(p.settings, '$.artefact') = ? "
+                              "ORDER BY p.id DESC",
+                              kPhaseColumns),
+                  ReadPhase, name, artefact_sha256);
+  });
+  return rows;
+}
+
 std::vector<RunView> Store::Runs(const RunFilter& filter) const {
   std::vector<RunView> views;
   Read("reading the runs", [&] {

@@ -323,6 +323,20 @@ void Store::AddItems(const std::vector<ItemRow>& rows) {
   });
 }
 
+int64_t Store::CopyItems(int64_t from_phase, int64_t to_phase, const std::string& task, int64_t below) {
+  int64_t copied = 0;
+  Write("taking over items", [&] {
+    copied = Execute(
+        *database_,
+        "INSERT INTO item (phase_id, task, doc_index, prompt_sha256, prompt, target, loglikelihoods, greedy, "
+        "text, scores, tokens) SELECT ?1, task, doc_index, prompt_sha256, prompt, target, loglikelihoods, "
+        "greedy, text, scores, tokens FROM item WHERE phase_id = ?2 AND task = ?3 AND doc_index < ?4 "
+        "ON CONFLICT (phase_id, task, doc_index) DO NOTHING",
+        to_phase, from_phase, task, below);
+  });
+  return copied;
+}
+
 void Store::AddSamples(const std::vector<SampleRow>& rows) {
   Write("recording samples", [&] {
     InsertAll(*database_,

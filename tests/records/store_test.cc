@@ -38,6 +38,43 @@ TEST_CASE("equal content is one row") {
   CHECK_THROWS_WITH(store.PutModel({.hash = "xyz", .name = "m"}), Contains("64 hexadecimal"));
 }
 
+TEST_CASE("items of an earlier phase are given to a new one once") {
+  const testing::TemporaryFolder folder;
+  Store store = Store::Open(folder / "r.db");
+  const Json settings = {{"artefact", "abc"}, {"limit", 4}};
+  const auto begin = [&] {
+    return store.BeginPhase(
+        {.run_id = BeginSampleRun(store, "int8"), .name = "quality", .settings = settings});
+  };
+  const int64_t first = begin(), second = begin(), other = begin();
+  for (int64_t doc = 0; doc < 5; ++doc) {
+    store.AddItems(
+        {{.phase_id = first, .task = "a", .doc_index = doc, .text = "first", .scores = {{"x", 0.1}}},
+         {.phase_id = first, .task = "b", .doc_index = doc}});
+  }
+  store.AddItems({{.phase_id = second, .task = "a", .doc_index = 1, .text = "own"}});
+  CHECK(store.CopyItems(first, second, "a", 4) == 3);
+  CHECK(store.CopyItems(first, second, "a", 4) == 0);
+  const std::vector<ItemRow> items = store.Items(second);
+  REQUIRE(items.size() == 4);
+  CHECK(items[0].text == "first");
+  CHECK(items[0].scores["x"] == 0.1);
+  CHECK(items[1].text == "own");
+  CHECK(store.Items(first).size() == 10);
+
+  CHECK(store.EndedPhases("quality", "abc").empty());  // all still running
+  store.FinishPhase(first, {.status = PhaseStatus::kFailed, .reason = "no power"});
+  store.FinishPhase(second, {});
+  store.AdoptPhase(BeginSampleRun(store, "int8"), second);
+  const std::vector<PhaseRow> ended = store.EndedPhases("quality", "abc");
+  REQUIRE(ended.size() == 2);  // not the running one, and not the adopted one
+  CHECK(ended[0].id == second);
+  CHECK(ended[1].id == first);
+  CHECK(store.EndedPhases("quality", "abd").empty());
+  CHECK(store.EndedPhases("speed", "abc").empty());
+  CHECK(other > second);
+}
+
 TEST_CASE("every kind of row comes back as written") {
   const testing::TemporaryFolder folder;
   Store store = Store::Open(folder / "r.db");
