@@ -85,8 +85,8 @@ std::vector<DriftMetric> SummarizeDrift(std::span<const TokenDrift> tokens) {
   const auto n = static_cast<double>(tokens.size());
   std::vector<DriftMetric> metrics = {{"kld_mean", Mean(kld), "nats", StandardError(kld)},
                                       {"kld_median", Median(kld), "nats", {}}};
-  for (const auto& [name, percent] :
-       {std::pair{"kld_p90", 90.0}, {"kld_p95", 95.0}, {"kld_p99", 99.0}, {"kld_p999", 99.9}}) {
+  for (const auto& [name, percent] : {std::pair{"kld_p90", 90.0}, std::pair{"kld_p95", 95.0},
+                                      std::pair{"kld_p99", 99.0}, std::pair{"kld_p999", 99.9}}) {
     metrics.push_back({name, Percentile(kld, percent), "nats", {}});
   }
   metrics.push_back({"kld_max", *std::max_element(kld.begin(), kld.end()), "nats", {}});

@@ -196,25 +196,28 @@ class CellRunner {
 
   // What is measured already of a quality phase, for its worker.
   Json Resume(int64_t phase_id, const Json& settings) {
-    for (const TakenItems& taken : TakeItems(store_, phase_id, settings)) {
-      const std::string text = taken.task + ": " + std::to_string(taken.items) + " of " +
-                               std::to_string(taken.total) + " items were measured already (run " +
-                               std::to_string(taken.run_id) + MeasuredBy(taken.run_id) + ")";
-      Say(Label("quality") + " " + text + ", --force repeats");
-      store_.AddLog({.run_id = run_id_, .phase_id = phase_id, .level = "info", .text = text});
+    TakeItems(store_, phase_id, settings);
+    for (const Json& task : settings.at("tasks")) {
+      const std::string name = task.at("task");
+      for (const ItemOrigin& origin : store_.ItemOrigins(phase_id, name)) {
+        const std::string text = name + ": " + std::to_string(origin.items) + " of " +
+                                 task.at("items").dump() + " items were measured already (" +
+                                 (origin.run_id == 0 ? "run " + origin.uuid : RunText(origin.run_id)) + ")";
+        Say(Label("quality") + " " + text + ", --force repeats");
+        store_.AddLog({.run_id = run_id_, .phase_id = phase_id, .level = "info", .text = text});
+      }
     }
     return DoneItems(store_, phase_id, settings);
   }
 
   // A version under development changes from commit to commit: numbers of another one are used, and said so.
-  std::string MeasuredBy(int64_t run_id) const {
+  std::string RunText(int64_t run_id) const {
     const std::string commit = store_.Run(run_id).build.commit;
-    return commit == ThisBuild().commit ? "" : ", by commit " + commit;
+    return "run " + std::to_string(run_id) + (commit == ThisBuild().commit ? "" : ", by commit " + commit);
   }
 
   void SayMeasured(const std::string& what, int64_t run_id) const {
-    Say(what + ": already measured (run " + std::to_string(run_id) + MeasuredBy(run_id) +
-        "), --force repeats");
+    Say(what + ": already measured (" + RunText(run_id) + "), --force repeats");
   }
 
   void Judge(const std::string& phase, const WorkerOutcome& outcome) {

@@ -3,6 +3,8 @@
 // which shows how much of the drift is the error of keeping them in 16 bits.
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <optional>
 
 #include "base/error.h"
@@ -60,6 +62,12 @@ struct Drift {
   int64_t rows = 0, vocabulary = 0;
   Json key;  // what the base's stored rows are, and the protocol of the numbers
   std::filesystem::path file;
+
+  // The token that row `row` predicts.
+  TokenId Next(int64_t row) const {
+    const auto length = static_cast<int64_t>(windows.at(0).size()) - 1;
+    return windows[static_cast<size_t>(row / length)][static_cast<size_t>(row % length + 1)];
+  }
 };
 
 Drift ReadSpec(const Json& spec, const ArtefactInfo& info) {
@@ -105,8 +113,8 @@ std::optional<BaseLogits> OpenKept(const Drift& drift, bool force, Emitter& emit
 
 void ComputeBase(const Drift& drift, const Decoder& decoder, Emitter& emit) {
   BaseLogitsWriter writer(drift.file, drift.key, drift.rows, drift.vocabulary);
-  ForLogits(decoder, drift.windows, "base", emit, [&](int64_t, int64_t count, const float* logits) {
-    for (int64_t i = 0; i < count; ++i) writer.Add(logits + i * drift.vocabulary);
+  ForLogits(decoder, drift.windows, "base", emit, [&](int64_t first, int64_t count, const float* logits) {
+    for (int64_t i = 0; i < count; ++i) writer.Add(logits + i * drift.vocabulary, drift.Next(first + i));
   });
   writer.Finish();
 }
@@ -144,14 +152,11 @@ void RunDrift(const Json& spec, Emitter& emit) {
   const Model model = LoadArtefactOf(spec);
   const Decoder decoder(model, DeviceOf(spec));
   std::vector<TokenDrift> tokens(static_cast<size_t>(drift.rows));
-  const auto length = static_cast<int64_t>(drift.windows.at(0).size()) - 1;
   ForLogits(decoder, drift.windows, "", emit, [&](int64_t first, int64_t count, const float* logits) {
     ParallelFor(count, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t row = first + i;
-        const TokenIds& window = drift.windows[static_cast<size_t>(row / length)];
-        tokens[static_cast<size_t>(row)] =
-            kept->Compare(row, logits + i * drift.vocabulary, window[static_cast<size_t>(row % length + 1)]);
+        tokens[static_cast<size_t>(row)] = kept->Compare(row, logits + i * drift.vocabulary, drift.Next(row));
       }
     });
   });

@@ -23,8 +23,7 @@ bool SameTask(Json a, Json b) {
 
 }  // namespace
 
-std::vector<TakenItems> TakeItems(Store& store, int64_t phase_id, const Json& settings) {
-  std::vector<TakenItems> taken;
+void TakeItems(Store& store, int64_t phase_id, const Json& settings) {
   std::map<std::string, int64_t> missing;
   for (const Json& task : settings.at("tasks")) missing[task.at("task")] = task.at("items");
   for (const PhaseRow& earlier : store.EndedPhases("quality", settings.at("artefact"))) {
@@ -33,14 +32,10 @@ std::vector<TakenItems> TakeItems(Store& store, int64_t phase_id, const Json& se
       const std::string name = task.at("task");
       for (const Json& its : earlier.settings.at("tasks")) {
         if (missing[name] == 0 || !SameTask(task, its)) continue;
-        const int64_t copied = store.CopyItems(earlier.id, phase_id, name, task.at("items"));
-        if (copied == 0) continue;
-        taken.push_back({name, copied, task.at("items"), earlier.run_id});
-        missing[name] -= copied;
+        missing[name] -= store.CopyItems(earlier.id, phase_id, name, task.at("items"));
       }
     }
   }
-  return taken;
 }
 
 Json DoneItems(const Store& store, int64_t phase_id, const Json& settings) {

@@ -176,6 +176,14 @@ struct ItemRow {
   int64_t tokens = 0;             // tokens scored or generated
 };
 
+// Items of a phase that another run measured.
+struct ItemOrigin {
+  std::string uuid{};  // of that run
+  int64_t items = 0;
+  int64_t run_id = 0;    // 0: it is not in this file
+  std::string commit{};  // its build's; empty when it is not in this file
+};
+
 // One raw repetition of a benchmark.
 struct SampleRow {
   int64_t id = 0;

@@ -275,10 +275,28 @@ CREATE TABLE change_point (
 ) STRICT;
 )sql";
 
+// Items that a phase did not measure itself say who did.
+const char kVersion3[] = R"sql(
+-- uuid of the run that measured this item, where that is another one than the phase's.
+ALTER TABLE item ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+
+DROP VIEW item_overview;
+-- One row a scored item of a finished quality phase; measured_by is the uuid of the run that measured it.
+CREATE VIEW item_overview AS
+SELECT o.run_id, o.model, o.method, i.task, i.doc_index, i.prompt_sha256, i.prompt, i.target,
+       i.loglikelihoods, i.greedy, i.text, i.scores, i.tokens,
+       coalesce(nullif(i.origin, ''), d.uuid) AS measured_by
+FROM item i
+JOIN phase_overview p ON p.data_id = i.phase_id AND p.status = 'ok'
+JOIN run_overview o ON o.run_id = p.run_id
+JOIN phase s ON s.id = i.phase_id
+JOIN run d ON d.id = s.run_id;
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& Migrations() {
-  static const std::vector<std::string> kMigrations = {kVersion1, kVersion2};
+  static const std::vector<std::string> kMigrations = {kVersion1, kVersion2, kVersion3};
   return kMigrations;
 }
 

@@ -133,7 +133,7 @@ class Store {
   MergeCounts Merge(const std::filesystem::path& other);
 
   // Gives rows of `from_phase` to `to_phase` as well: items of `task` with a document below `below` that it
-  // does not have yet. Returns how many.
+  // does not have yet. They keep who measured them. Returns how many.
   int64_t CopyItems(int64_t from_phase, int64_t to_phase, const std::string& task, int64_t below);
 
   // The newest finished (ok) phase with this key that ran itself (was not adopted).
@@ -154,6 +154,8 @@ class Store {
   std::vector<SampleRow> Samples(int64_t data_id) const;  // as added
   // Document order; all tasks (by name) when `task` is empty.
   std::vector<ItemRow> Items(int64_t data_id, const std::string& task = "") const;
+  // Where the items of a task came from that the phase did not measure itself; by run.
+  std::vector<ItemOrigin> ItemOrigins(int64_t data_id, const std::string& task) const;
   std::optional<ArtefactRow> Artefact(int64_t data_id) const;
   std::vector<LogRow> Logs(int64_t run_id) const;
   ProtocolRow Protocol(int64_t id) const;

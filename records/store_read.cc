@@ -336,6 +336,27 @@ std::vector<ItemRow> Store::Items(int64_t data_id, const std::string& task) cons
   return rows;
 }
 
+std::vector<ItemOrigin> Store::ItemOrigins(int64_t data_id, const std::string& task) const {
+  std::vector<ItemOrigin> rows;
+  const auto read = [](SQLite::Statement& statement) {
+    Cursor cursor(statement);
+    ItemOrigin row;
+    row.uuid = cursor.Text();
+    row.items = cursor.Int();
+    row.run_id = cursor.Int();
+    row.commit = cursor.Text();
+    return row;
+  };
+  Read("reading the origin of items", [&] {
+    rows = Select(*database_,
+                  "SELECT i.origin, count(*), coalesce(r.id, 0), coalesce(b.commit_name, '') FROM item i "
+                  "LEFT JOIN run r ON r.uuid = i.origin LEFT JOIN build b ON b.id = r.build_id "
+                  "WHERE i.phase_id = ? AND i.task = ? AND i.origin <> '' GROUP BY i.origin ORDER BY r.id",
+                  read, data_id, task);
+  });
+  return rows;
+}
+
 std::optional<ArtefactRow> Store::Artefact(int64_t data_id) const {
   std::optional<ArtefactRow> row;
   Read("reading the artefact", [&] {

@@ -326,12 +326,22 @@ void Store::AddItems(const std::vector<ItemRow>& rows) {
 int64_t Store::CopyItems(int64_t from_phase, int64_t to_phase, const std::string& task, int64_t below) {
   int64_t copied = 0;
   Write("taking over items", [&] {
+    std::string columns;
+    {
+      SQLite::Statement statement(*database_, "SELECT name FROM pragma_table_info('item')");
+      while (statement.executeStep()) {
+        const std::string name = Cursor(statement).Text();
+        if (name != "id" && name != "phase_id" && name != "origin") columns += ", " + name;
+      }
+    }
     copied = Execute(
         *database_,
-        "INSERT INTO item (phase_id, task, doc_index, prompt_sha256, prompt, target, loglikelihoods, greedy, "
-        "text, scores, tokens) SELECT ?1, task, doc_index, prompt_sha256, prompt, target, loglikelihoods, "
-        "greedy, text, scores, tokens FROM item WHERE phase_id = ?2 AND task = ?3 AND doc_index < ?4 "
-        "ON CONFLICT (phase_id, task, doc_index) DO NOTHING",
+        fmt::format("INSERT INTO item (phase_id, origin{0}) "
+                    "SELECT ?1, coalesce(nullif(i.origin, ''), r.uuid){0} FROM item i "
+                    "JOIN (SELECT r.uuid FROM run r JOIN phase p ON p.run_id = r.id WHERE p.id = ?2) r "
+                    "WHERE i.phase_id = ?2 AND i.task = ?3 AND i.doc_index < ?4 "
+                    "ON CONFLICT (phase_id, task, doc_index) DO NOTHING",
+                    columns),
         to_phase, from_phase, task, below);
   });
   return copied;

@@ -34,9 +34,14 @@ const uint8_t* DataOf(const SafetensorsFile& file, const std::string& name, cons
   return tensor->data;
 }
 
+void CheckToken(TokenId token, int64_t vocabulary) {
+  if (token >= 0 && token < vocabulary) return;
+  throw Error(ErrorKind::kInternal, "token " + std::to_string(token) + " is outside the vocabulary");
+}
+
 }  // namespace
 
-int64_t BaseLogitsBytes(int64_t rows, int64_t vocabulary) { return rows * (2 * vocabulary + 8); }
+int64_t BaseLogitsBytes(int64_t rows, int64_t vocabulary) { return rows * (2 * vocabulary + 12); }
 
 BaseLogitsWriter::BaseLogitsWriter(const std::filesystem::path& path, const Json& key, int64_t rows,
                                    int64_t vocabulary)
@@ -45,7 +50,8 @@ BaseLogitsWriter::BaseLogitsWriter(const std::filesystem::path& path, const Json
       vocabulary_(vocabulary),
       codes_(static_cast<size_t>(vocabulary)) {}
 
-void BaseLogitsWriter::Add(const float* logits) {
+void BaseLogitsWriter::Add(const float* logits, TokenId next) {
+  CheckToken(next, vocabulary_);
   const float* end = logits + vocabulary_;
   if (!std::all_of(logits, end, [](float value) { return std::isfinite(value); })) {
     throw Error(ErrorKind::kData, "the base model's logits are not finite", "is its checkpoint damaged?");
@@ -63,6 +69,9 @@ void BaseLogitsWriter::Add(const float* logits) {
   hash_.Update(bytes);
   steps_.push_back(step);
   tops_.push_back(static_cast<int32_t>(std::max_element(logits, end) - logits));
+  double mass = 0;
+  for (const float* logit = logits; logit < end; ++logit) mass += std::exp(double{*logit} - double{*most});
+  nexts_.push_back(static_cast<float>(double{logits[next]} - double{*most} - std::log(mass)));
 }
 
 void BaseLogitsWriter::Finish() {
@@ -73,9 +82,12 @@ void BaseLogitsWriter::Finish() {
   const std::string_view steps = Bytes(steps_.data(), steps_.size() * sizeof(float));
   const std::string_view tops = Bytes(tops_.data(), tops_.size() * sizeof(int32_t));
   writer_.Append("steps", "F32", {rows_}, steps.data(), steps.size());
+  const std::string_view nexts = Bytes(nexts_.data(), nexts_.size() * sizeof(float));
   writer_.Append("tops", "I32", {rows_}, tops.data(), tops.size());
+  writer_.Append("nexts", "F32", {rows_}, nexts.data(), nexts.size());
   hash_.Update(steps);
   hash_.Update(tops);
+  hash_.Update(nexts);
   writer_.SetMetadata("sha256", hash_.Hex());
   writer_.Finish();
 }
@@ -96,10 +108,13 @@ BaseLogits::BaseLogits(const std::filesystem::path& path, const Json& key, int64
   const auto count = static_cast<size_t>(rows);
   steps_.resize(count);
   tops_.resize(count);
+  nexts_.resize(count);
   std::memcpy(steps_.data(), DataOf(file_, "steps", "F32", {rows}), count * sizeof(float));
   std::memcpy(tops_.data(), DataOf(file_, "tops", "I32", {rows}), count * sizeof(int32_t));
+  std::memcpy(nexts_.data(), DataOf(file_, "nexts", "F32", {rows}), count * sizeof(float));
   hash.Update(steps_.data(), count * sizeof(float));
   hash.Update(tops_.data(), count * sizeof(int32_t));
+  hash.Update(nexts_.data(), count * sizeof(float));
   if (metadata.count("sha256") == 0 || metadata.at("sha256") != hash.Hex()) Damaged("wrong checksum", path);
   for (const float step : steps_) {
     if (!(step >= 0 && step <= kDeepest)) Damaged("a step is out of range", path);
@@ -109,9 +124,7 @@ BaseLogits::BaseLogits(const std::filesystem::path& path, const Json& key, int64
 TokenDrift BaseLogits::Compare(int64_t row, const float* logits, TokenId next) const {
   const uint16_t* codes = codes_.at(static_cast<size_t>(row));
   const double step = steps_[static_cast<size_t>(row)];
-  if (next < 0 || next >= vocabulary_) {
-    throw Error(ErrorKind::kInternal, "token " + std::to_string(next) + " is outside the vocabulary");
-  }
+  CheckToken(next, vocabulary_);
   const auto n = static_cast<size_t>(vocabulary_);
   const float* most = std::max_element(logits, logits + n);
   double mass = 0, base_mass = 0, weighted = 0;  // weighted: sum of exp(-step * code) * (log p - log q), but
@@ -125,7 +138,7 @@ TokenDrift BaseLogits::Compare(int64_t row, const float* logits, TokenId next) c
   const double norm = std::log(mass), base_norm = std::log(base_mass);
   TokenDrift drift;
   drift.kld = weighted / base_mass - base_norm + norm;
-  drift.base_log_probability = -step * codes[next] - base_norm;
+  drift.base_log_probability = nexts_[static_cast<size_t>(row)];
   drift.log_probability = double{logits[next]} - double{*most} - norm;
   drift.same_top = most - logits == tops_[static_cast<size_t>(row)];
   return drift;

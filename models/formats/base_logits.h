@@ -7,7 +7,8 @@
 // vocabulary of 10^6 such tokens hold less than 10^-7 of the mass. Rows are normalized when they are read, so
 // that with h = step / 2 <= 0.000245 nats
 //   |KLD(stored, q) - KLD(exact, q)| <= 2h * sum_i p_i |log(p_i / q_i)| + h^2 / 2   (+ the cut tail)
-// and a model drifts from its own file by at most h^2 / 2 = 3e-8 nats.
+// and a model drifts from its own file by at most h^2 / 2 = 3e-8 nats. First choices and the
+// log-probabilities of the text's own tokens are kept as they are.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +29,9 @@ class BaseLogitsWriter {
  public:
   // `key` says what the rows are (model, text, windows); whoever opens the file must know it.
   BaseLogitsWriter(const std::filesystem::path& path, const Json& key, int64_t rows, int64_t vocabulary);
-  // The next row, `vocabulary` logits. Error{kData} when one is not finite.
-  void Add(const float* logits);
+  // The next row, `vocabulary` logits, and the token that follows in the text. Error{kData} when a logit is
+  // not finite.
+  void Add(const float* logits, TokenId next);
   // Error{kInternal} unless all rows were added. The file appears under its name only now.
   void Finish();
 
@@ -39,6 +41,7 @@ class BaseLogitsWriter {
   std::vector<uint16_t> codes_;
   std::vector<float> steps_;
   std::vector<int32_t> tops_;
+  std::vector<float> nexts_;
   Sha256 hash_;
 };
 
@@ -58,7 +61,8 @@ class BaseLogits {
 
   int64_t rows() const { return static_cast<int64_t>(steps_.size()); }
   double step(int64_t row) const { return steps_.at(static_cast<size_t>(row)); }
-  // `logits`: those of the other model at this position; `next`: the token that follows. Sums in fp64.
+  // `logits`: those of the other model at this position; `next`: the token that follows, as the writer was
+  // told. Sums in fp64.
   TokenDrift Compare(int64_t row, const float* logits, TokenId next) const;
 
  private:
@@ -67,6 +71,7 @@ class BaseLogits {
   std::vector<const uint16_t*> codes_;
   std::vector<float> steps_;
   std::vector<int32_t> tops_;
+  std::vector<float> nexts_;
 };
 
 }  // namespace tnb

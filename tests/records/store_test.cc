@@ -61,6 +61,16 @@ TEST_CASE("items of an earlier phase are given to a new one once") {
   CHECK(items[0].scores["x"] == 0.1);
   CHECK(items[1].text == "own");
   CHECK(store.Items(first).size() == 10);
+  CHECK(store.ItemOrigins(first, "a").empty());
+  CHECK(store.CopyItems(second, other, "a", 9) == 4);
+  const std::vector<ItemOrigin> origins = store.ItemOrigins(other, "a");
+  REQUIRE(origins.size() == 2);  // three of the first run, one of the second
+  CHECK(origins[0].run_id == 1);
+  CHECK(origins[0].items == 3);
+  CHECK(origins[0].uuid == store.Run(1).run.uuid);
+  CHECK(origins[0].commit == "abc1234");
+  CHECK(origins[1].run_id == 2);
+  CHECK(origins[1].items == 1);
 
   CHECK(store.EndedPhases("quality", "abc").empty());  // all still running
   store.FinishPhase(first, {.status = PhaseStatus::kFailed, .reason = "no power"});
@@ -72,7 +82,6 @@ TEST_CASE("items of an earlier phase are given to a new one once") {
   CHECK(ended[1].id == first);
   CHECK(store.EndedPhases("quality", "abd").empty());
   CHECK(store.EndedPhases("speed", "abc").empty());
-  CHECK(other > second);
 }
 
 TEST_CASE("every kind of row comes back as written") {
