@@ -22,6 +22,7 @@ struct CommandEntry {
 const std::vector<CommandEntry>& Commands();
 
 std::function<int()> DeclareRun(CLI::App& app);
+std::function<int()> DeclareEval(CLI::App& app);
 std::function<int()> DeclareReport(CLI::App& app);
 std::function<int()> DeclareFetch(CLI::App& app);
 std::function<int()> DeclareList(CLI::App& app);

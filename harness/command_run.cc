@@ -6,6 +6,7 @@
 #include "harness/cell.h"
 #include "harness/command.h"
 #include "harness/driver.h"
+#include "harness/rescore.h"
 #include "methods/recipe.h"
 #include "records/store.h"
 #include "reports/report.h"
@@ -28,6 +29,14 @@ std::string CommandLine() {
   return line;
 }
 
+void PrintReport(const Store& store, const std::vector<int64_t>& runs, const std::string& base, bool json) {
+  ReportOptions report;
+  report.filter.ids = runs;
+  if (!base.empty()) report.base_method = ParseRecipe(base).text;
+  report.width = TerminalWidth();
+  std::cout << RenderReport(store, report, json ? ReportFormat::kJson : ReportFormat::kMarkdown);
+}
+
 int Run(Options options) {
   RunRequest& request = options.request;
   request.models = SplitList(options.models, "--model");
@@ -42,20 +51,21 @@ int Run(Options options) {
   const Plan plan = ExpandCells(request);
   Store store = Store::Open(options.db);
   const DriverResult result = RunPlan(plan, store);
-  if (!result.runs.empty()) {
-    ReportOptions report;
-    report.filter.ids = result.runs;
-    if (!plan.request.base.empty()) report.base_method = ParseRecipe(plan.request.base).text;
-    report.width = TerminalWidth();
-    std::cout << RenderReport(store, report, options.json ? ReportFormat::kJson : ReportFormat::kMarkdown);
-  }
+  if (!result.runs.empty()) PrintReport(store, result.runs, plan.request.base, options.json);
   if (result.interrupted) return 130;
   return result.failed ? 1 : 0;
 }
 
-}  // namespace
+int RunRescore(const Options& options, RescoreRequest request) {
+  request.data_dir = options.data_dir;
+  request.command = CommandLine();
+  Store::OpenReadOnly(options.db);  // a new file would hold no run
+  Store store = Store::Open(options.db);
+  PrintReport(store, {Rescore(request, store)}, "", options.json);
+  return 0;
+}
 
-std::function<int()> DeclareRun(CLI::App& app) {
+std::shared_ptr<Options> Declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   RunRequest& request = options->request;
   app.add_option("--method", request.methods, "methods, comma-separated (tnbench list methods)")
@@ -101,7 +111,31 @@ std::function<int()> DeclareRun(CLI::App& app) {
   app.add_option("--timeout", request.timeout, "seconds that a phase may take; 0: no limit")
       ->capture_default_str();
   app.add_flag("--json", options->json, "print the tables as JSON");
+  return options;
+}
+
+}  // namespace
+
+std::function<int()> DeclareRun(CLI::App& app) {
+  const auto options = Declare(app);
   return [options] { return Run(*options); };
+}
+
+// tnbench run --phases quality, or the same without the model.
+std::function<int()> DeclareEval(CLI::App& app) {
+  const auto options = Declare(app);
+  app.remove_option(app.get_option("--phases"));
+  options->phases = "quality";
+  const auto rescore = std::make_shared<RescoreRequest>();
+  CLI::Option* run =
+      app.add_option("--rescore", rescore->run,
+                     "instead of running a model: score the stored outputs of this run again, as a "
+                     "new run");
+  app.add_option("--task-file", rescore->task_files,
+                 "with --rescore: a changed definition of one of its tasks; may be given several times")
+      ->needs(run);
+  return
+      [options, rescore, run] { return run->count() > 0 ? RunRescore(*options, *rescore) : Run(*options); };
 }
 
 }  // namespace tnb

@@ -10,6 +10,10 @@ const std::vector<CommandEntry>& Commands() {
        "  tnbench run --method int4:group=64 --model ./my-model --phases compress,speed\n"
        "  tnbench run --method mpo+int8 --model llama2-7b --weights random --phases compress,speed --no-base",
        false, DeclareRun},
+      {"eval", "accuracy only; or stored outputs scored again without the model",
+       "  tnbench eval --method int8 --tasks hellaswag,boolq --data-dir DIR --limit 100\n"
+       "  tnbench eval --rescore 3 --task-file my-gsm8k.json --data-dir DIR",
+       false, DeclareEval},
       {"report", "tables of what was measured",
        "  tnbench report --db results.db\n"
        "  tnbench report --model smollm2-135m --format csv > table.csv",

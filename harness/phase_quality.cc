@@ -3,14 +3,13 @@
 #include <optional>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "harness/load.h"
 #include "harness/phase.h"
 #include "harness/plan.h"
+#include "harness/quality_metrics.h"
 #include "models/engine/artefact.h"
 #include "models/engine/decoder.h"
 #include "models/engine/scorer.h"
-#include "tasks/family.h"
 #include "tasks/run.h"
 #include "tasks/task.h"
 
@@ -22,61 +21,6 @@ const char kWhere[] = "the worker's spec";
 std::optional<int64_t> MaybeInteger(const Json& spec, const char* key) {
   if (!spec.contains(key) || spec.at(key).is_null()) return std::nullopt;
   return Require<int64_t>(spec, key, kWhere);
-}
-
-Json NumberOrNull(const std::optional<double>& value) { return value ? NumberToJson(*value) : Json(nullptr); }
-
-std::string Shots(const Task& task) { return std::to_string(task.num_fewshot()) + "-shot"; }
-
-void EmitMetric(const TaskMetric& metric, const std::string& task, const Json& protocol, Json more,
-                Emitter& emit) {
-  more.update({{"type", "metric"},
-               {"name", metric.name},
-               {"task", task},
-               {"filter", metric.filter},
-               {"value", NumberToJson(metric.value)},
-               {"unit", metric.unit},
-               {"n", metric.n},
-               {"se", NumberOrNull(metric.se)},
-               {"main", metric.main},
-               {"protocol", protocol}});
-  emit.Emit(more);
-}
-
-std::vector<TaskMetric> EmitMetrics(const Task& task, const Json& protocol, const std::vector<Scores>& scores,
-                                    Emitter& emit) {
-  const TaskSpec& spec = task.spec();
-  const Dataset& dataset = task.dataset();
-  const Json source = {{"hash", dataset.sha256},
-                       {"name", spec.name},
-                       {"split", spec.split},
-                       {"source", dataset.path},
-                       {"items", dataset.documents.size()}};
-  std::vector<TaskMetric> metrics = Aggregate(spec, scores);
-  for (const TaskMetric& metric : metrics) {
-    EmitMetric(metric, spec.name, {{"name", spec.name + " " + Shots(task)}, {"content", protocol}},
-               {{"dataset", source}}, emit);
-  }
-  return metrics;
-}
-
-// What a group needs of one of its tasks.
-struct FinishedTask {
-  std::vector<TaskMetric> metrics;
-  std::string protocol_hash, shots;
-};
-
-void EmitGroup(const std::string& group, const std::vector<std::string>& tasks,
-               const std::map<std::string, FinishedTask>& finished, Emitter& emit) {
-  std::vector<std::vector<TaskMetric>> metrics;
-  Json protocols = Json::object();
-  for (const std::string& task : tasks) {
-    metrics.push_back(finished.at(task).metrics);
-    protocols[task] = finished.at(task).protocol_hash;
-  }
-  const Json protocol = {{"name", group + " " + finished.at(tasks.at(0)).shots},
-                         {"content", GroupProtocol(group, protocols)}};
-  for (const TaskMetric& metric : AggregateGroup(metrics)) EmitMetric(metric, group, protocol, {}, emit);
 }
 
 // The artefact as a language model, loaded when it is needed for the first time.
@@ -168,7 +112,7 @@ FinishedTask RunOneTask(const Task& task, const Json& expected, const Json& done
                             " contexts were too long and lost their beginning");
   }
   const Json protocol = task.ProtocolJson(model.tokenizer(), model.context_length());
-  return {EmitMetrics(task, protocol, scores, emit), Sha256Hex(protocol.dump()), Shots(task)};
+  return ReportTask(task, protocol, scores, [&](const Json& message) { emit.Emit(message); });
 }
 
 }  // namespace
@@ -189,10 +133,7 @@ void RunQuality(const Json& spec, Emitter& emit) {
     const Task task(LoadTaskSpec(names[i]), options);
     finished[task.spec().name] = RunOneTask(task, settings.at("tasks").at(i), done, model, emit);
   }
-  for (const Json& group : settings.value("groups", Json::array())) {
-    EmitGroup(Require<std::string>(group, "group", kWhere),
-              Require<std::vector<std::string>>(group, "tasks", kWhere), finished, emit);
-  }
+  ReportGroups(settings, finished, [&](const Json& message) { emit.Emit(message); });
 }
 
 }  // namespace tnb

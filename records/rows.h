@@ -174,6 +174,7 @@ struct ItemRow {
   std::string text{};             // generated
   Json scores = Json::object();   // metric name -> number
   int64_t tokens = 0;             // tokens scored or generated
+  std::string origin{};           // uuid of the run that measured it, where that is another one
 };
 
 // Items of a phase that another run measured.

@@ -324,13 +324,15 @@ std::vector<ItemRow> Store::Items(int64_t data_id, const std::string& task) cons
     row.text = cursor.Text();
     row.scores = cursor.Value();
     row.tokens = cursor.Int();
+    row.origin = cursor.Text();
     return row;
   };
   Read("reading the items", [&] {
     rows = Select(
         *database_,
         "SELECT id, phase_id, task, doc_index, prompt_sha256, prompt, target, loglikelihoods, greedy, text, "
-        "scores, tokens FROM item WHERE phase_id = ?1 AND (?2 = '' OR task = ?2) ORDER BY task, doc_index",
+        "scores, tokens, origin FROM item WHERE phase_id = ?1 AND (?2 = '' OR task = ?2) ORDER BY task, "
+        "doc_index",
         read, data_id, task);
   });
   return rows;

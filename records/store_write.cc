@@ -313,12 +313,12 @@ void Store::AddItems(const std::vector<ItemRow>& rows) {
     InsertAll(
         *database_,
         "INSERT INTO item (phase_id, task, doc_index, prompt_sha256, prompt, target, loglikelihoods, greedy, "
-        "text, scores, tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "text, scores, tokens, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         rows, [](SQLite::Statement& statement, const ItemRow& row) {
           RequireFinite(row.loglikelihoods, row);
           RequireFinite(row.scores, row);
           Bind(statement, row.phase_id, row.task, row.doc_index, row.prompt_sha256, row.prompt, row.target,
-               row.loglikelihoods, row.greedy, row.text, row.scores, row.tokens);
+               row.loglikelihoods, row.greedy, row.text, row.scores, row.tokens, row.origin);
         });
   });
 }

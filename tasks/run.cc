@@ -27,8 +27,7 @@ ItemResult FromScores(const TaskSpec& spec, const Item& item, const std::vector<
     result.greedy.push_back(answers[i].greedy);
   }
   if (spec.form == TaskForm::kMultipleChoice) {
-    result.scores = ScoreChoices(result.log_likelihoods, item.choices, item.gold);
-    if (!item.labels.empty()) result.scores = {{"mc2", TrueMass(result.log_likelihoods, item.labels)}};
+    result.scores = ScoreOutputs(spec, item, result);
     return result;
   }
   double sum = 0;
@@ -52,8 +51,7 @@ ItemResult FromText(const TaskSpec& spec, const Item& item, const GenerateResult
   result.text = RepairUtf8(answer.text);
   result.finished = answer.finished;
   result.tokens = static_cast<int64_t>(answer.tokens.size());
-  result.scores = ScoreText(spec, result.text, item.references);
-  result.scores["generated_tokens"] = static_cast<double>(result.tokens);
+  result.scores = ScoreOutputs(spec, item, result);
   return result;
 }
 
@@ -95,6 +93,30 @@ ItemResult ItemResultFromJson(const Json& json, const std::string& where) {
   result.tokens = Optional<int64_t>(json, "tokens", 0, where);
   result.truncated_tokens = Optional<int64_t>(json, "truncated_tokens", 0, where);
   return result;
+}
+
+Scores ScoreOutputs(const TaskSpec& spec, const Item& item, const ItemResult& outputs) {
+  switch (spec.form) {
+    case TaskForm::kMultipleChoice:
+      if (outputs.log_likelihoods.size() != item.contexts.size()) {
+        throw Error(
+            ErrorKind::kData,
+            {"a document has not one log-likelihood a choice", std::to_string(item.contexts.size()),
+             std::to_string(outputs.log_likelihoods.size()), spec.name + " " + std::to_string(item.doc), ""});
+      }
+      if (!item.labels.empty()) return {{"mc2", TrueMass(outputs.log_likelihoods, item.labels)}};
+      return ScoreChoices(outputs.log_likelihoods, item.choices, item.gold);
+    case TaskForm::kGenerate:
+    case TaskForm::kSummarize: {
+      Scores scores = ScoreText(spec, outputs.text, item.references);
+      scores["generated_tokens"] = static_cast<double>(outputs.tokens);
+      return scores;
+    }
+    case TaskForm::kLogLikelihood:
+    case TaskForm::kRolling:
+      break;
+  }
+  return outputs.scores;
 }
 
 void RunTask(const Task& task, LanguageModel& model, const std::function<void(const ItemResult&)>& sink,

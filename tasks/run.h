@@ -35,6 +35,12 @@ Json ToJson(const std::string& task, const ItemResult& result);
 // Throws Error{kData} naming `where`.
 ItemResult ItemResultFromJson(const Json& json, const std::string& where);
 
+// Scores of a document from the model's outputs as they are stored: what RunTask gives, and what a changed
+// metric or filter gives without the model. Of `item` only the prompt's side is needed (Task::BuildPrompts).
+// Parts of ratios (log-likelihoods of texts, words, tokens) do not depend on metrics and are taken from the
+// outputs.
+Scores ScoreOutputs(const TaskSpec& spec, const Item& item, const ItemResult& outputs);
+
 struct RunOptions {
   std::set<size_t> done;                                        // documents that have a result already
   int64_t context_length = 0;                                   // longest input in tokens; 0: the model's

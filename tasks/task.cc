@@ -12,9 +12,6 @@
 namespace tnb {
 namespace {
 
-// Raised whenever the same task file may yield other numbers than before.
-constexpr int kScoringVersion = 1;
-
 std::vector<std::string> Choices(const TaskSpec& spec, const DocumentFields& fields,
                                  const std::string& where) {
   std::vector<std::string> choices;

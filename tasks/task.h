@@ -22,6 +22,9 @@
 
 namespace tnb {
 
+// Raised whenever the same task file may yield other numbers than before.
+inline constexpr int kScoringVersion = 1;
+
 struct TaskOptions {
   std::filesystem::path data_dir;          // where the files of task files are looked for first
   std::optional<int64_t> limit;            // evaluate only the first documents
