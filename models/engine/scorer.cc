@@ -1,6 +1,7 @@
 #include "models/engine/scorer.h"
 
 #include <ATen/ATen.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <numeric>
@@ -123,6 +124,11 @@ class TreeBuilder {
   std::vector<int64_t> path_;  // nodes from the root to the current path's end
 };
 
+// An eighth of the machine's memory. No result depends on it: with less, fewer sequences are decoded together.
+int64_t CacheBudget() {
+  return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) / 8 * static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
+}
+
 class DecoderModel : public LanguageModel {
  public:
   DecoderModel(const Decoder& decoder, std::shared_ptr<const Tokenizer> tokenizer,
@@ -137,7 +143,7 @@ class DecoderModel : public LanguageModel {
       const int64_t token_bytes = 2 * 4 * config.block_count * config.kv_head_count * config.head_size;
       const int64_t least = options_.batch_tokens + options_.context_length;
       const int64_t wanted = least + options_.context_length * options_.sequences / 4;
-      options_.cache_tokens = std::max(least, std::min(wanted, (int64_t{1} << 29) / token_bytes));
+      options_.cache_tokens = std::max(least, std::min(wanted, CacheBudget() / token_bytes));
     }
   }
 

@@ -11,7 +11,7 @@ namespace tnb {
 
 struct DecoderModelOptions {
   int64_t batch_tokens = 2048;  // tokens computed together
-  int64_t cache_tokens = 0;     // 0: enough for `sequences` of a quarter context, in at most 512 MB
+  int64_t cache_tokens = 0;     // 0: for `sequences` of a quarter context, in at most an eighth of the memory
   int64_t sequences = 64;       // sequences decoded together
   int64_t context_length = 0;   // 0: the model's, at most 2048 as lm-evaluation-harness assumes
 };
