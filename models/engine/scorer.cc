@@ -124,7 +124,8 @@ class TreeBuilder {
   std::vector<int64_t> path_;  // nodes from the root to the current path's end
 };
 
-// An eighth of the machine's memory. No result depends on it: with less, fewer sequences are decoded together.
+// An eighth of the machine's memory. No result depends on it: with less, fewer sequences are decoded
+// together.
 int64_t CacheBudget() {
   return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) / 8 * static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
 }
