@@ -6,7 +6,8 @@
 
 Prompts and requests are made by the harness's task code, log-likelihoods by its Hugging Face model in fp32. Without
 --model only prompts are compared. Prints a table; ends with 1 when a prompt or an answer differs, or a log-likelihood
-by more than --tolerance. Needs lm_eval[hf]; documents are read from local files in the layouts of lm_eval_tasks.py.
+by more than --tolerance. The answer of a generating task is its text. Needs lm_eval[hf]; documents are read from local
+files in the layouts of lm_eval_tasks.py.
 """
 import argparse
 import json
@@ -67,7 +68,7 @@ def compare(name, items, arguments, model):
     shots = {"gsm8k": 5, "gsm8k_cot": 8}.get(name, 0) if arguments.num_fewshot is None else arguments.num_fewshot
     task = lm_eval_tasks.make_task(name, arguments.data_dir)
     by_doc = {item["doc"]: item for item in items if arguments.limit is None or item["doc"] < arguments.limit}
-    result = {"items": 0, "prompts": 0, "answers": 0, "difference": 0.0, "greedy": 0, "asked": 0}
+    result = {"items": 0, "prompts": 0, "answers": 0, "difference": 0.0, "greedy": 0, "asked": 0, "scored": 0}
     for index, doc in enumerate(task.eval_docs):
         if index > max(by_doc):
             break
@@ -88,6 +89,7 @@ def compare(name, items, arguments, model):
         if text is not None:
             result["answers"] += text.strip() == item["text"].strip()
             continue
+        result["scored"] += 1
         result["difference"] = max([result["difference"]] +
                                    [abs(a - b) for a, b in zip(values, item["loglikelihoods"], strict=True)])
         result["answers"] += best(values) == best(item["loglikelihoods"])
@@ -124,7 +126,8 @@ def main():
             continue
         r = compare(name, items, arguments, model)
         print(f"{name:32} {r['items']:5} {r['prompts']:11} " +
-              (f"{r['answers']:11} {r['greedy']:11} {r['difference']:10.2e}" if model else ""), flush=True)
+              (f"{r['answers']:11} " if model else "") +
+              (f"{r['greedy']:11} {r['difference']:10.2e}" if r["scored"] else ""), flush=True)
         good = good and r["prompts"] == r["items"] and r["answers"] == r["asked"]
         good = good and r["difference"] <= arguments.tolerance
     return 0 if good else 1
