@@ -21,12 +21,16 @@ struct ScoreRequest {
 
 struct ScoreResult {
   double log_likelihood = 0.0;
-  bool greedy = false;  // every scored token is the argmax of its position (first index on ties)
+  bool greedy = false;   // every scored token is the argmax of its position (first index on ties)
+  double squares = 0.0;  // sum of the squares of the tokens' log-likelihoods
 };
 
 struct GenerateRequest {
   TokenIds prompt;
   int64_t max_new_tokens = 0;
+  int64_t min_new_tokens = 0;  // before these the end-of-generation tokens cannot be chosen
+  // 1: greedy decoding (argmax, first index on ties). More: beam search, see models/engine/beam_search.h.
+  int64_t beams = 1;
   // Generation ends before the first occurrence of any of these in the new text.
   std::vector<std::string> stop;
   // Leading white space of the answer is dropped and cannot be (part of) a stop string.
@@ -51,7 +55,7 @@ class LanguageModel {
   // Requests that share leading tokens share their computation. Results do not depend on which requests
   // are given together.
   virtual void Score(const std::vector<ScoreRequest>& requests, const ScoreSink& sink) = 0;
-  // Greedy decoding (argmax, first index on ties).
+  // Decodes as each request says.
   virtual void Generate(const std::vector<GenerateRequest>& requests, const GenerateSink& sink) = 0;
 };
 

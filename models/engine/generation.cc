@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <list>
 
 #include "base/error.h"
+#include "models/engine/beam_search.h"
 #include "models/engine/ops.h"
 
 namespace tnb {
@@ -18,8 +20,10 @@ size_t StopWatch::Start() const {
   return start;
 }
 
-bool StopWatch::Add(TokenId token) {
-  tokens_.push_back(token);
+bool StopWatch::Add(TokenId token) { return AddAll({token}); }
+
+bool StopWatch::AddAll(const TokenIds& tokens) {
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   // Decoded as a whole: the text of a token depends on those before it (leading spaces, split characters).
   text_ = tokenizer_.Decode(tokens_);
   stop_ = std::string::npos;
@@ -51,18 +55,19 @@ class Generation {
  public:
   Generation(const Decoder& decoder, const Tokenizer& tokenizer, KvCache& cache,
              const DecoderModelOptions& options, const std::vector<GenerateRequest>& requests,
-             const GenerateSink& sink)
+             const std::vector<size_t>& order, const GenerateSink& sink)
       : decoder_(decoder),
         tokenizer_(tokenizer),
         cache_(cache),
         options_(options),
         requests_(requests),
+        order_(order),
         sink_(sink) {
     ends_ = tokenizer.EndOfGeneration();
   }
 
   void Run() {
-    while (waiting_ < requests_.size() || !active_.empty()) {
+    while (waiting_ < order_.size() || !active_.empty()) {
       Admit();
       Step();
     }
@@ -76,8 +81,8 @@ class Generation {
 
   void Admit() {
     int64_t tokens = 0;
-    while (waiting_ < requests_.size() && static_cast<int64_t>(active_.size()) < options_.sequences) {
-      const GenerateRequest& request = requests_[waiting_];
+    while (waiting_ < order_.size() && static_cast<int64_t>(active_.size()) < options_.sequences) {
+      const GenerateRequest& request = requests_[order_[waiting_]];
       const auto length = static_cast<int64_t>(request.prompt.size());
       if (length == 0 || request.max_new_tokens < 1 || Need(request) > options_.context_length) {
         throw Error(ErrorKind::kInternal, "a generation request does not fit: prompt of " +
@@ -89,7 +94,7 @@ class Generation {
       if (tokens > 0 && tokens + length > options_.batch_tokens) return;
       reserved_ += Need(request);
       tokens += length;
-      active_.push_back({waiting_, &request, StopWatch(tokenizer_, request), {}, {}, request.prompt});
+      active_.push_back({order_[waiting_], &request, StopWatch(tokenizer_, request), {}, {}, request.prompt});
       ++waiting_;
     }
   }
@@ -108,7 +113,9 @@ class Generation {
       rows.push_back(row - 1);
       runs.push_back(std::move(run));
     }
-    const std::vector<RowSummary> best = Summarize(decoder_.Logits(decoder_.Forward(runs, cache_, rows)));
+    at::Tensor logits = decoder_.Logits(decoder_.Forward(runs, cache_, rows));
+    HideEnds(logits);
+    const std::vector<RowSummary> best = Summarize(logits);
     size_t at = 0;
     for (auto sequence = active_.begin(); sequence != active_.end();) {
       if (Take(*sequence, static_cast<TokenId>(best[at++].argmax))) {
@@ -116,6 +123,20 @@ class Generation {
       } else {
         ++sequence;
       }
+    }
+  }
+
+  // Answers that are too short cannot end.
+  void HideEnds(at::Tensor& logits) const {
+    int64_t row = 0;
+    for (const Sequence& sequence : active_) {
+      if (static_cast<int64_t>(sequence.generated.size()) < sequence.request->min_new_tokens) {
+        logits = logits.to(at::kCPU).contiguous();
+        for (const TokenId end : ends_) {
+          if (end < logits.size(1)) logits.mutable_data_ptr<float>()[row * logits.size(1) + end] = -INFINITY;
+        }
+      }
+      ++row;
     }
   }
 
@@ -154,6 +175,7 @@ class Generation {
   KvCache& cache_;
   const DecoderModelOptions& options_;
   const std::vector<GenerateRequest>& requests_;
+  const std::vector<size_t>& order_;
   const GenerateSink& sink_;
   std::vector<TokenId> ends_;
   std::list<Sequence> active_;
@@ -166,7 +188,10 @@ class Generation {
 void GenerateAll(const Decoder& decoder, const Tokenizer& tokenizer, KvCache& cache,
                  const DecoderModelOptions& options, const std::vector<GenerateRequest>& requests,
                  const GenerateSink& sink) {
-  Generation(decoder, tokenizer, cache, options, requests, sink).Run();
+  std::vector<size_t> greedy, beams;
+  for (size_t i = 0; i < requests.size(); ++i) (requests[i].beams > 1 ? beams : greedy).push_back(i);
+  Generation(decoder, tokenizer, cache, options, requests, greedy, sink).Run();
+  BeamSearchAll(decoder, tokenizer, cache, options, requests, beams, sink);
 }
 
 }  // namespace tnb

@@ -1,5 +1,5 @@
-// Greedy generation for many sequences together: a place is refilled as soon as its sequence ends, prompts
-// and single new tokens share a batch.
+// Generation for many sequences together, greedy here and by beams in beam_search.h: a place is refilled as
+// soon as its sequence ends, prompts and single new tokens share a batch.
 #pragma once
 
 #include <vector>
@@ -19,6 +19,7 @@ class StopWatch {
       : tokenizer_(tokenizer), request_(request) {}
   // True when the answer, this token included, holds a stop string.
   bool Add(TokenId token);
+  bool AddAll(const TokenIds& tokens);
   // The answer so far, cut before the stop string, without the leading space that was to be skipped.
   std::string Text() const;
 

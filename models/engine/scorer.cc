@@ -244,8 +244,9 @@ class DecoderModel : public LanguageModel {
             break;
           Pending& request = pending[wanted.request];
           const RowSummary& summary = summaries[static_cast<size_t>(i)];
-          request.result.log_likelihood +=
-              double{values[i * logits.size(1) + wanted.target]} - summary.log_sum_exp;
+          const double value = double{values[i * logits.size(1) + wanted.target]} - summary.log_sum_exp;
+          request.result.log_likelihood += value;
+          request.result.squares += value * value;
           request.result.greedy = request.result.greedy && summary.argmax == wanted.target;
           if (--request.left == 0) sink(wanted.request, request.result);
         }
