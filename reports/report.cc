@@ -12,6 +12,7 @@
 
 #include "reports/flips.h"
 #include "reports/numbers.h"
+#include "reports/quality_notes.h"
 #include "reports/run_data.h"
 
 namespace tnb {
@@ -184,6 +185,35 @@ bool IsIdle(const std::vector<const RunData*>& runs, const ColumnSpec& column) {
   });
 }
 
+// One number over all tasks, where there are two or more that have one.
+void AddAccuracyScore(const std::vector<const RunData*>& runs, const RunData* base, Table& table) {
+  if (base == nullptr || runs.size() < 2) return;
+  std::vector<std::optional<AccuracyScore>> scores;
+  int64_t tasks = 0;
+  for (const RunData* run : runs) {
+    scores.push_back(RelativeAccuracy(*run, *base));
+    if (scores.back()) tasks = std::max(tasks, scores.back()->tasks);
+  }
+  if (tasks < 2) return;
+  table.columns.push_back(
+      {"accuracy score [ratio]", Alignment::kRight, "quality.accuracy_score", kSizeAndQuality});
+  for (size_t r = 0; r < runs.size(); ++r) {
+    // Over fewer tasks it would be another number.
+    if (!scores[r] || scores[r]->tasks != tasks) {
+      table.rows[r].push_back({.text = Absence(*runs[r], "quality")});
+      continue;
+    }
+    Cell cell{
+        .text = fmt::format("{:.3f}", scores[r]->value), .value = scores[r]->value, .se = scores[r]->se};
+    if (cell.se) cell.text += fmt::format(" ± {:.3f}", *cell.se);
+    table.rows[r].push_back(std::move(cell));
+  }
+  table.notes.push_back(fmt::format(
+      "accuracy score: mean over {} tasks of score / base's score; guessing is not 0, and ± ignores "
+      "that both answered the same items",
+      tasks));
+}
+
 Table MakeTable(std::vector<const RunData*> runs, const std::string& base_method) {
   const RunData* base = ChooseBase(runs, base_method);
   std::stable_partition(runs.begin(), runs.end(), [&](const RunData* run) { return run == base; });
@@ -198,7 +228,9 @@ Table MakeTable(std::vector<const RunData*> runs, const std::string& base_method
 
   std::vector<std::string> protocol_notes;
   std::vector<std::pair<std::string, std::string>> observations;  // "n=5", columns
+  bool scored = false;
   for (const ColumnSpec& spec : specs) {
+    if (spec.group == kSpeedAndTraining && !std::exchange(scored, true)) AddAccuracyScore(runs, base, table);
     if (IsIdle(runs, spec)) continue;
     std::string protocol_id;
     for (const RunData* run : runs) {
@@ -245,6 +277,7 @@ Table MakeTable(std::vector<const RunData*> runs, const std::string& base_method
                 ", percentage points for % and a factor otherwise; ± is one standard error"
           : "no base row (fp32, fp16 or bf16) was run, so nothing is relative; ± is one standard error");
   if (commits.size() > 1) table.notes.push_back("the rows are from different commits of tnbench");
+  for (std::string& note : TextNotes(runs, base)) table.notes.push_back(std::move(note));
   AddReasons(runs, table);
   return table;
 }
