@@ -201,6 +201,16 @@ void ReadWikiText(Dataset& data, std::string_view text) {
   flush();
 }
 
+// The rows of the Hugging Face dataset wikitext: a line with its line break, or nothing for a blank one.
+void ReadWikiTextRows(Dataset& data, std::string_view text) {
+  for (int64_t line = 1; !text.empty(); ++line) {
+    const size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
+    const std::string row(text.substr(0, end));
+    AddDocument(data, Json{{"text", StripPython(row).empty() ? "" : row}}, line);
+    text.remove_prefix(end);
+  }
+}
+
 std::string FormatByExtension(const std::filesystem::path& path) {
   const std::string extension = path.extension().string();
   for (const char* known : {"jsonl", "json", "csv", "tsv"}) {
@@ -251,8 +261,8 @@ std::string ReadUtf8File(const std::filesystem::path& path, std::string* sha256)
 std::string Dataset::Where(size_t document) const { return At(path, lines.at(document)); }
 
 const std::vector<std::string>& DatasetFormats() {
-  static const std::vector<std::string> formats = {"jsonl", "json",  "csv",     "tsv",
-                                                   "text",  "lines", "wikitext"};
+  static const std::vector<std::string> formats = {"jsonl", "json",  "csv",      "tsv",
+                                                   "text",  "lines", "wikitext", "wikitext_rows"};
   return formats;
 }
 
@@ -281,9 +291,12 @@ Dataset ReadDataset(const std::filesystem::path& path, const std::string& format
     if (!StripPython(text).empty()) AddDocument(data, Json{{"text", text}}, 1);
   } else if (kind == "wikitext") {
     ReadWikiText(data, text);
+  } else if (kind == "wikitext_rows") {
+    ReadWikiTextRows(data, text);
   } else {
-    throw Error(ErrorKind::kUsage, {"no dataset format '" + kind + "'",
-                                    "jsonl, json, csv, tsv, text, lines or wikitext", kind, data.path, ""});
+    throw Error(ErrorKind::kUsage,
+                {"no dataset format '" + kind + "'",
+                 "jsonl, json, csv, tsv, text, lines, wikitext or wikitext_rows", kind, data.path, ""});
   }
   if (data.documents.empty()) {
     throw Error(ErrorKind::kData,

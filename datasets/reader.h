@@ -11,6 +11,9 @@
 //   wikitext  a WikiText file cut at its article titles into {"page": ...}, as the document-level dataset
 //   used by
 //             lm-evaluation-harness does
+//   wikitext_rows  a WikiText file line by line into {"text": ...}, as the dataset that GPTQ reads has it:
+//   with
+//             the line break, blank lines empty
 // All text must be UTF-8 without NUL bytes; a byte order mark is dropped, lines may end with \r\n. JSON
 // follows RFC 8259: NaN, comments and lone surrogates are errors, of two fields of one name the last counts.
 // Files are held in memory as a whole; lines may have any length. Errors (Error{kData}, Error{kIo}) name file

@@ -66,7 +66,7 @@ std::shared_ptr<const Subject> RandomSubject(const std::string& name, int64_t se
   return subject;
 }
 
-std::shared_ptr<const Subject> FileSubject(const std::string& name) {
+std::shared_ptr<const Subject> FileSubject(const std::string& name, bool chat) {
   const ResolvedModel resolved = ResolveModel(name, /*fetch_missing=*/true);
   const std::unique_ptr<Checkpoint> checkpoint = OpenCheckpoint(resolved.path);
   auto subject = std::make_shared<Subject>();
@@ -77,6 +77,7 @@ std::shared_ptr<const Subject> FileSubject(const std::string& name) {
   subject->file_bytes = static_cast<int64_t>(checkpoint->FileBytes());
   if (checkpoint->tokenizer().kind != TokenizerSource::Kind::kNone) {
     subject->tokenizer = LoadTokenizer(checkpoint->tokenizer());
+    if (chat) subject->chat = LoadChatTemplate(checkpoint->tokenizer(), *subject->tokenizer);
   }
   return subject;
 }
@@ -146,7 +147,12 @@ Plan ExpandCells(RunRequest request) {
                                .limit = request.limit,
                                .num_fewshot = request.num_fewshot,
                                .fewshot_seed = request.seed,
-                               .fewshot_compat = request.fewshot_compat};
+                               .fewshot_compat = request.fewshot_compat,
+                               .system_instruction = request.system_instruction,
+                               .fewshot_as_multiturn = request.fewshot_as_multiturn};
+  if (request.fewshot_as_multiturn && !request.apply_chat_template) {
+    throw Error(ErrorKind::kUsage, "--fewshot-as-multiturn needs turns", "add --apply-chat-template");
+  }
   const TaskSelection selection = SelectTasks(request.tasks);
   std::set<std::string> names;
   for (const std::string& name : selection.tasks) {
@@ -160,8 +166,8 @@ Plan ExpandCells(RunRequest request) {
   }
   if (!plan.tasks.empty()) plan.groups = selection.groups;
   for (const std::string& model : request.models) {
-    const auto subject =
-        request.random_weights ? RandomSubject(model, request.seed.value_or(0)) : FileSubject(model);
+    const auto subject = request.random_weights ? RandomSubject(model, request.seed.value_or(0))
+                                                : FileSubject(model, request.apply_chat_template);
     for (const auto& [canonical, label] : methods) plan.cells.push_back({subject, canonical, label});
   }
   if (!request.base.empty()) plan.base = ParseRecipe(request.base).text;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "models/chat_template.h"
 #include "models/config.h"
 #include "models/tokenizer.h"
 #include "tasks/family.h"
@@ -24,7 +25,10 @@ struct RunRequest {
   std::filesystem::path data_dir;
   std::optional<int64_t> limit, num_fewshot, seed;
   std::string fewshot_compat = "lm-eval";  // see FewshotRule::compat
-  int threads = 0;                         // 0: one a logical core
+  // Prompts of chat models, as lm-evaluation-harness' options of these names.
+  bool apply_chat_template = false, fewshot_as_multiturn = false;
+  std::string system_instruction;
+  int threads = 0;  // 0: one a logical core
   std::string device = "cpu";
   int repetitions = 5;        // of each timing
   std::string base = "fp32";  // run first when not listed; empty: no base
@@ -45,6 +49,7 @@ struct Subject {
   int64_t file_bytes = 0;
   bool random = false;
   std::shared_ptr<const Tokenizer> tokenizer;  // null: none, then there is no accuracy
+  std::shared_ptr<const ChatTemplate> chat;    // null unless asked for
 };
 
 struct PlannedCell {

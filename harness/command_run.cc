@@ -74,7 +74,9 @@ std::shared_ptr<Options> Declare(CLI::App& app) {
       ->capture_default_str();
   app.add_option(
       "--tasks", options->tasks,
-      "names of tasks or groups (mmlu), or task files, comma-separated (default: the sample-* tasks)");
+      "names of tasks or groups (mmlu), task files, or the perplexity of a text file: ppl.gptq:FILE, "
+      "ppl.llamacpp:FILE, ppl.lmeval:FILE (ppl.gptq-1024:FILE: windows of 1024 tokens); comma-separated "
+      "(default: the sample-* tasks)");
   app.add_option("--data-dir", options->data_dir, "folder of the datasets");
   app.add_option("--db", options->db, "results database")->capture_default_str();
   app.add_option("--limit", request.limit, "only the first N items of each task (of each member of a group)");
@@ -86,6 +88,12 @@ std::shared_ptr<Options> Declare(CLI::App& app) {
          "from each item's number alone, so that they do not depend on the items before")
       ->check(CLI::IsMember({"lm-eval", "document"}))
       ->capture_default_str();
+  app.add_flag("--apply-chat-template", request.apply_chat_template,
+               "prompts become the user's turn, by the chat template of the model's own files");
+  app.add_flag("--fewshot-as-multiturn", request.fewshot_as_multiturn,
+               "each example becomes a turn of its own");
+  app.add_option("--system-instruction", request.system_instruction,
+                 "text before everything; with a chat template the system's turn");
   app.add_option("--seed", request.seed, "of few-shot draws, random token ids and random weights");
   app.add_option("--phases", options->phases, "compress,quality,drift,speed,training (default: all)");
   app.add_option("--base", request.base, "uncompressed method that is run first")->capture_default_str();

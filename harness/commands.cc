@@ -7,7 +7,9 @@ const std::vector<CommandEntry>& Commands() {
       {"run", "compress models, measure accuracy, memory, speed and training",
        "  tnbench run --method mpo+int8\n"
        "  tnbench run --method fp32,int8,svd:keep=0.6 --tasks hellaswag,boolq --data-dir DIR --limit 100\n"
+       "  tnbench run --method int8 --tasks ppl.gptq:my.txt,ppl.llamacpp:my.txt --limit 20   (20 windows)\n"
        "  tnbench run --method int4:group=64 --model ./my-model --phases compress,speed\n"
+       "  tnbench run --method int8 --tasks cnn_dailymail --data-dir DIR --apply-chat-template\n"
        "  tnbench run --method mpo+int8 --model llama2-7b --weights random --phases compress,speed --no-base",
        false, DeclareRun},
       {"eval", "accuracy only; or stored outputs scored again without the model",

@@ -18,10 +18,11 @@ Json QualitySettings(const Plan& plan, const PlannedCell& cell) {
   Json tasks = Json::array();
   if (cell.subject->tokenizer != nullptr) {
     for (const auto& task : plan.tasks) {
-      tasks.push_back({{"task", task->spec().name},
-                       {"protocol", ItemProtocolHash(*task, *cell.subject->tokenizer, context)},
-                       {"dataset", task->dataset().sha256},
-                       {"items", task->size()}});
+      tasks.push_back(
+          {{"task", task->spec().name},
+           {"protocol", ItemProtocolHash(*task, *cell.subject->tokenizer, context, cell.subject->chat.get())},
+           {"dataset", task->dataset().sha256},
+           {"items", task->most_items()}});
     }
   }
   Json settings = {{"tasks", tasks}, {"context_length", context}};
@@ -34,24 +35,34 @@ Json QualitySettings(const Plan& plan, const PlannedCell& cell) {
   return settings;
 }
 
+// Only what was asked for, so that other cells are what they were.
+Json ChatSettings(const RunRequest& request) {
+  Json settings = Json::object();
+  if (request.apply_chat_template) settings["apply_chat_template"] = true;
+  if (request.fewshot_as_multiturn) settings["fewshot_as_multiturn"] = true;
+  if (!request.system_instruction.empty()) settings["system_instruction"] = request.system_instruction;
+  return settings;
+}
+
 }  // namespace
 
-std::string ItemProtocolHash(const Task& task, const Tokenizer& tokenizer, int64_t context_length) {
-  Json protocol = task.ProtocolJson(tokenizer, context_length);
-  protocol.erase("documents");
-  return Sha256Hex(protocol.dump());
+std::string ItemProtocolHash(const Task& task, const Tokenizer& tokenizer, int64_t context_length,
+                             const ChatTemplate* chat) {
+  return Sha256Hex(ItemProtocol(task.ProtocolJson(tokenizer, context_length, chat)).dump());
 }
 
 Json CellSettings(const RunRequest& request) {
-  return {{"tasks", request.tasks},
-          {"limit", OrNull(request.limit)},
-          {"num_fewshot", OrNull(request.num_fewshot)},
-          {"seed", OrNull(request.seed)},
-          {"fewshot_compat", request.fewshot_compat},
-          {"device", request.device},
-          {"threads", request.threads},
-          {"repetitions", request.repetitions},
-          {"weights", request.random_weights ? "random" : "checkpoint"}};
+  Json settings = {{"tasks", request.tasks},
+                   {"limit", OrNull(request.limit)},
+                   {"num_fewshot", OrNull(request.num_fewshot)},
+                   {"seed", OrNull(request.seed)},
+                   {"fewshot_compat", request.fewshot_compat},
+                   {"device", request.device},
+                   {"threads", request.threads},
+                   {"repetitions", request.repetitions},
+                   {"weights", request.random_weights ? "random" : "checkpoint"}};
+  settings.update(ChatSettings(request));
+  return settings;
 }
 
 Json PhaseSettings(const Plan& plan, const PlannedCell& cell, const std::string& phase,
@@ -110,6 +121,7 @@ Json WorkerSpec(const Plan& plan, const PlannedCell& cell, const std::string& ph
     spec["num_fewshot"] = OrNull(plan.request.num_fewshot);
     spec["fewshot_seed"] = OrNull(plan.request.seed);
     spec["fewshot_compat"] = plan.request.fewshot_compat;
+    spec.update(ChatSettings(plan.request));
   }
   return spec;
 }

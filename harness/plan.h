@@ -25,7 +25,8 @@ Json WorkerSpec(const Plan& plan, const PlannedCell& cell, const std::string& ph
 // Everything that can change the result of an item: the task's protocol but for the number of documents.
 // Items depend on no later document (few-shot draws neither), so those of a larger limit are those of a
 // smaller one.
-std::string ItemProtocolHash(const Task& task, const Tokenizer& tokenizer, int64_t context_length);
+std::string ItemProtocolHash(const Task& task, const Tokenizer& tokenizer, int64_t context_length,
+                             const ChatTemplate* chat);
 // Why this phase has nothing to measure in this cell, when that is known before it starts.
 std::optional<std::string> WhyNotMeasured(const Plan& plan, const PlannedCell& cell,
                                           const std::string& phase);

@@ -1,11 +1,15 @@
 #include "harness/quality_metrics.h"
 
+#include <optional>
+
 #include "base/hash.h"
 #include "harness/phase.h"
 #include "tasks/family.h"
 
 namespace tnb {
 namespace {
+
+Json NumberOrNull(const std::optional<double>& value) { return value ? NumberToJson(*value) : Json(nullptr); }
 
 Json MetricMessage(const TaskMetric& metric, const std::string& task, const Json& protocol) {
   return {{"type", "metric"},
@@ -15,7 +19,9 @@ Json MetricMessage(const TaskMetric& metric, const std::string& task, const Json
           {"value", NumberToJson(metric.value)},
           {"unit", metric.unit},
           {"n", metric.n},
-          {"se", metric.se ? NumberToJson(*metric.se) : Json(nullptr)},
+          {"se", NumberOrNull(metric.se)},
+          {"lo", NumberOrNull(metric.lo)},
+          {"hi", NumberOrNull(metric.hi)},
           {"main", metric.main},
           {"protocol", protocol}};
 }

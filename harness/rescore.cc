@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "base/error.h"
@@ -12,6 +13,7 @@
 #include "harness/recorder.h"
 #include "tasks/run.h"
 #include "tasks/task.h"
+#include "tasks/text_file.h"
 
 namespace tnb {
 namespace {
@@ -125,7 +127,7 @@ class Rescorer {
     if (const auto given = specs_.find(name); given != specs_.end()) return given->second;
     for (const Json& asked : view_.cell.settings.value("tasks", Json::array())) {
       const auto path = asked.get<std::string>();
-      if (!IsTaskPath(path)) continue;
+      if (!IsTaskPath(path) && !IsTextFileTask(path)) continue;
       if (TaskSpec spec = LoadTaskSpec(path); spec.name == name) return spec;
     }
     return LoadTaskSpec(name);
@@ -146,6 +148,15 @@ class Rescorer {
       options.fewshot_seed = Require<int64_t>(protocol.at("fewshot"), "seed", kWhere);
       options.fewshot_compat = Require<std::string>(protocol.at("fewshot"), "compat", kWhere);
     }
+    options.system_instruction = Optional<std::string>(protocol, "system_instruction", "", kWhere);
+    std::optional<ChatTemplate> chat;
+    if (protocol.contains("chat")) {
+      const Json& stored = protocol.at("chat");
+      options.fewshot_as_multiturn = Require<bool>(stored, "fewshot_as_multiturn", kWhere);
+      chat.emplace(Require<std::string>(stored, "template", kWhere),
+                   Require<std::string>(stored, "bos", kWhere), Require<std::string>(stored, "eos", kWhere),
+                   kWhere);
+    }
     protocol["task"] = spec.protocol;
     protocol["scoring_version"] = kScoringVersion;
     RescoredTask result = {
@@ -155,7 +166,14 @@ class Rescorer {
                   {"the data of task " + name + " changed", protocol.at("dataset_sha256").get<std::string>(),
                    result.task.dataset().sha256, result.task.dataset().path, ""});
     }
-    const std::vector<Item> items = result.task.BuildPrompts();
+    if (result.task.spec().window) {  // sums over windows of tokens: nothing that a metric could change
+      for (ItemRow& row : result.rows) {
+        result.scores.push_back(row.scores.get<Scores>());
+        if (row.origin.empty()) row.origin = view_.run.uuid;
+      }
+      return result;
+    }
+    const std::vector<Item> items = result.task.BuildPrompts(chat ? &*chat : nullptr);
     if (items.size() != result.rows.size()) {
       throw Error(ErrorKind::kData, {"items of task " + name + " are missing", std::to_string(items.size()),
                                      std::to_string(result.rows.size()), Name(), ""});
@@ -193,9 +211,7 @@ class Rescorer {
     Json settings = quality_.settings;
     settings["rescored_from"] = view_.run.uuid;
     for (size_t i = 0; i < tasks.size(); ++i) {
-      Json protocol = tasks[i].protocol;
-      protocol.erase("documents");
-      settings["tasks"][i]["protocol"] = HashOf(protocol);
+      settings["tasks"][i]["protocol"] = HashOf(ItemProtocol(tasks[i].protocol));
     }
     const int64_t phase = store_.BeginPhase({.run_id = run, .name = "quality", .settings = settings});
     Recorder recorder(store_, run, phase, "rescored");

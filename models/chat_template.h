@@ -29,6 +29,8 @@ class ChatTemplate {
   ~ChatTemplate();
 
   const std::string& text() const { return text_; }
+  const std::string& bos() const { return bos_; }  // as spelled in text
+  const std::string& eos() const { return eos_; }
   // "chatml" "llama2" "llama3" "mistral" "zephyr", told by the template's text as llama.cpp does; "other".
   std::string family() const;
   // With `add_generation_prompt` the text ends where the assistant's next answer begins. Error{kData} when

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 #include "base/error.h"
 #include "datasets/utf8.h"
+#include "tasks/bootstrap.h"
 #include "tasks/rouge.h"
 #include "tasks/transforms.h"
 
@@ -60,6 +62,38 @@ TaskMetric Ratio(const std::vector<double>& over, const std::vector<double>& und
   return metric;
 }
 
+// As llama-perplexity: sqrt((mean of squares - squared mean) / (n - 1)) over the tokens.
+TaskMetric TokenMean(const std::vector<Scores>& items) {
+  double sum = 0, squares = 0, n = 0;
+  for (size_t i = 0; i < items.size(); ++i) {
+    sum -= Take(items[i], "loglikelihood", i);
+    squares += Take(items[i], "squares", i);
+    n += Take(items[i], "tokens", i);
+  }
+  if (!(n > 0)) throw Error(ErrorKind::kData, "the items have no tokens to divide by");
+  TaskMetric metric;
+  metric.value = sum / n;
+  const double variance = squares / n - metric.value * metric.value;
+  if (n > 1 && variance > 0) metric.se = std::sqrt(variance / (n - 1));
+  return metric;
+}
+
+// Bootstrap intervals of the ROUGE rows, all from the same draws.
+void AddIntervals(const std::vector<Scores>& items, std::vector<TaskMetric>& rows) {
+  std::vector<std::vector<double>> columns;
+  std::vector<TaskMetric*> wanted;
+  for (TaskMetric& row : rows) {
+    if (!row.name.starts_with("rouge") || items.size() < 2) continue;
+    wanted.push_back(&row);
+    columns.emplace_back();
+    for (size_t i = 0; i < items.size(); ++i) columns.back().push_back(Take(items[i], row.name, i));
+  }
+  const auto intervals = BootstrapMeans(columns);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    std::tie(wanted[i]->lo, wanted[i]->hi) = intervals[i];
+  }
+}
+
 std::string Normalized(const TaskSpec& spec, std::string text) {
   for (const Regex& regex : spec.remove) text = regex.Replace(text, "");
   if (spec.ignore_case) text = LowerPython(text);
@@ -68,6 +102,7 @@ std::string Normalized(const TaskSpec& spec, std::string text) {
     std::erase_if(text, [](char c) { return punctuation.find(c) != std::string::npos; });
   }
   if (spec.collapse_space) text = FindTransform("collapse_space")->apply(text);
+  if (spec.sentence_lines) text = FindTransform("sentence_lines")->apply(text);
   return text;
 }
 
@@ -108,34 +143,54 @@ const std::vector<MetricInfo>& MetricInfos() {
        "",
        false,
        {target}},
-      {"word_perplexity",
-       "per word of the original text",
+      {"ppl.lmeval",
+       "word_perplexity of lm-evaluation-harness: per word of the original text",
        "perplexity",
        Kind::kPerplexity,
        "words",
        false,
-       {rolling}},
-      {"byte_perplexity",
-       "per byte of the original text",
+       {rolling},
+       "lmeval"},
+      {"ppl.lmeval_byte",
+       "byte_perplexity of lm-evaluation-harness: per byte of the original text",
        "perplexity",
        Kind::kPerplexity,
        "bytes",
        false,
-       {rolling}},
-      {"token_perplexity",
-       "per token; depends on the tokenizer",
+       {rolling},
+       "lmeval"},
+      {"ppl.lmeval_token",
+       "per token, windows as lm-evaluation-harness; depends on the tokenizer",
        "perplexity",
        Kind::kPerplexity,
        "tokens",
        false,
-       {rolling}},
+       {rolling},
+       "lmeval"},
       {"bits_per_byte",
        "bits per byte of the original text",
        "bits/byte",
        Kind::kBits,
        "bytes",
        false,
-       {rolling}},
+       {rolling},
+       "lmeval"},
+      {"ppl.gptq",
+       "per token, separate windows, as GPTQ and most papers; depends on the tokenizer",
+       "perplexity",
+       Kind::kPerplexity,
+       "tokens",
+       false,
+       {rolling},
+       "gptq"},
+      {"ppl.llamacpp",
+       "per token, second halves of separate windows, as llama-perplexity; depends on the tokenizer",
+       "perplexity",
+       Kind::kTokenPerplexity,
+       "tokens",
+       false,
+       {rolling},
+       "llamacpp"},
       {"exact_match",
        "share of items whose filtered, normalized text equals a reference",
        "fraction",
@@ -190,8 +245,9 @@ std::vector<TaskMetric> Aggregate(const TaskSpec& spec, const std::vector<Scores
                             : -Take(items[i], "loglikelihood", i));
         under.push_back(*info.denominator == '\0' ? 1.0 : Take(items[i], info.denominator, i));
       }
-      TaskMetric row = mean ? Mean(over) : Ratio(over, under);
-      if (info.kind == MetricInfo::Kind::kPerplexity) {
+      const bool tokens = info.kind == MetricInfo::Kind::kTokenPerplexity;
+      TaskMetric row = mean ? Mean(over) : tokens ? TokenMean(items) : Ratio(over, under);
+      if (tokens || info.kind == MetricInfo::Kind::kPerplexity) {
         row.value = std::exp(row.value);
         if (row.se) row.se = *row.se * row.value;
       } else if (info.kind == MetricInfo::Kind::kBits) {
@@ -208,6 +264,7 @@ std::vector<TaskMetric> Aggregate(const TaskSpec& spec, const std::vector<Scores
       rows.push_back(std::move(row));
     }
   }
+  AddIntervals(items, rows);
   return rows;
 }
 

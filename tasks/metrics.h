@@ -17,9 +17,10 @@ using Scores = std::map<std::string, double>;
 
 struct MetricInfo {
   enum class Kind {
-    kMean,        // mean of the scores
-    kPerplexity,  // exp(-sum(loglikelihood) / sum(denominator))
-    kBits,        // -sum(loglikelihood) / sum(denominator) / ln 2
+    kMean,             // mean of the scores
+    kPerplexity,       // exp(-sum(loglikelihood) / sum(denominator))
+    kTokenPerplexity,  // the same per token; its deviation is that of the tokens, not of the items
+    kBits,             // -sum(loglikelihood) / sum(denominator) / ln 2
   };
   const char* name;
   const char* help;
@@ -28,6 +29,7 @@ struct MetricInfo {
   const char* denominator;  // score that is summed below the fraction; "" counts items
   bool higher_is_better;
   std::vector<TaskForm> forms;
+  const char* protocol = "";  // of perplexities of texts: "lmeval" | "gptq" | "llamacpp"
 };
 
 const std::vector<MetricInfo>& MetricInfos();
@@ -38,9 +40,11 @@ struct TaskMetric {
   std::string filter;  // "strict-match", or "none"
   double value = 0;    // infinite for the perplexity of a ruined model
   // Means: sample deviation / sqrt(n), as lm-evaluation-harness. Ratios: the linearized ratio estimator,
-  // through exp by the delta method. Absent for n < 2.
+  // through exp by the delta method. ppl.llamacpp: as llama-perplexity, see tasks/windows.h. Absent for n
+  // < 2.
   std::optional<double> se;
-  int64_t n = 0;  // items
+  std::optional<double> lo, hi;  // ROUGE: 95 % bootstrap interval, see tasks/bootstrap.h
+  int64_t n = 0;                 // items
   std::string unit;
   bool main = false;
   bool higher_is_better = true;

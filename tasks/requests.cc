@@ -121,6 +121,8 @@ void AddRequests(const TaskSpec& spec, const Tokenizer& tokenizer, int64_t conte
       item.truncated_tokens = extra;
     }
     request.max_new_tokens = spec.max_new_tokens;
+    request.min_new_tokens = spec.min_new_tokens;
+    request.beams = spec.beams;
     request.stop = spec.stop;
     request.skip_leading_space = spec.skip_leading_space;
     item.generation = std::move(request);

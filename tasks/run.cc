@@ -21,8 +21,10 @@ ItemResult Begin(const Item& item) {
 
 ItemResult FromScores(const TaskSpec& spec, const Item& item, const std::vector<ScoreResult>& answers) {
   ItemResult result = Begin(item);
+  double squares = 0;
   for (size_t i = 0; i < answers.size(); ++i) {
     result.tokens += static_cast<int64_t>(item.scores[i].tokens.size()) - item.scores[i].first_scored;
+    squares += answers[i].squares;
     result.log_likelihoods.push_back(answers[i].log_likelihood);
     result.greedy.push_back(answers[i].greedy);
   }
@@ -36,7 +38,10 @@ ItemResult FromScores(const TaskSpec& spec, const Item& item, const std::vector<
   result.log_likelihoods = {sum};
   result.greedy = {greedy};
   result.scores["loglikelihood"] = sum;
-  if (spec.form == TaskForm::kRolling) {
+  if (spec.window) {
+    result.scores["squares"] = squares;
+    result.scores["tokens"] = static_cast<double>(result.tokens);
+  } else if (spec.form == TaskForm::kRolling) {
     result.scores["words"] = static_cast<double>(item.words);
     result.scores["bytes"] = static_cast<double>(item.bytes);
     result.scores["tokens"] = static_cast<double>(result.tokens);
@@ -55,10 +60,10 @@ ItemResult FromText(const TaskSpec& spec, const Item& item, const GenerateResult
   return result;
 }
 
-void CheckComplete(const Task& task, size_t finished) {
-  if (finished == task.size()) return;
+void CheckComplete(const Task& task, size_t finished, size_t total) {
+  if (finished == total) return;
   throw Error(ErrorKind::kInternal, {"the model left requests of task " + task.spec().name + " unanswered",
-                                     std::to_string(task.size()), std::to_string(finished), "", ""});
+                                     std::to_string(total), std::to_string(finished), "", ""});
 }
 
 }  // namespace
@@ -122,16 +127,19 @@ Scores ScoreOutputs(const TaskSpec& spec, const Item& item, const ItemResult& ou
 void RunTask(const Task& task, LanguageModel& model, const std::function<void(const ItemResult&)>& sink,
              const RunOptions& options) {
   const TaskSpec& spec = task.spec();
-  const int64_t context_length = options.context_length > 0
+  // Windows are as long as their protocol says; the model's own limit is all that bounds them.
+  const int64_t context_length = options.context_length > 0 && !spec.window
                                      ? std::min(options.context_length, model.context_length())
                                      : model.context_length();
-  std::vector<Item> items = task.BuildItems(model.tokenizer(), context_length);
+  std::vector<Item> items = task.BuildItems(model.tokenizer(), context_length, options.chat);
+  const size_t total = items.size();
   std::erase_if(items, [&](const Item& item) { return options.done.count(item.doc) != 0; });
-  size_t finished = task.size() - items.size();
+  size_t finished = total - items.size();
+  if (options.progress) options.progress(finished, total);
   const auto deliver = [&](const ItemResult& result) {
     sink(result);
     ++finished;
-    if (options.progress) options.progress(finished, task.size());
+    if (options.progress) options.progress(finished, total);
   };
 
   if (spec.form == TaskForm::kGenerate || spec.form == TaskForm::kSummarize) {
@@ -140,7 +148,7 @@ void RunTask(const Task& task, LanguageModel& model, const std::function<void(co
     model.Generate(requests, [&](size_t index, const GenerateResult& answer) {
       deliver(FromText(spec, items.at(index), answer));
     });
-    return CheckComplete(task, finished);
+    return CheckComplete(task, finished, total);
   }
 
   struct Place {
@@ -163,13 +171,13 @@ void RunTask(const Task& task, LanguageModel& model, const std::function<void(co
     const Item& item = items[place.item];
     if (!std::isfinite(answer.log_likelihood)) {
       throw Error(ErrorKind::kData, {"the model's log-likelihood is not a number", "a finite number",
-                                     std::to_string(answer.log_likelihood), task.dataset().Where(item.doc),
+                                     std::to_string(answer.log_likelihood), task.Where(item.doc),
                                      "the compressed model is ruined, or its file damaged"});
     }
     answers[place.item][place.request] = answer;
     if (--missing[place.item] == 0) deliver(FromScores(spec, item, answers[place.item]));
   });
-  CheckComplete(task, finished);
+  CheckComplete(task, finished, total);
 }
 
 }  // namespace tnb

@@ -43,8 +43,9 @@ Scores ScoreOutputs(const TaskSpec& spec, const Item& item, const ItemResult& ou
 
 struct RunOptions {
   std::set<size_t> done;                                        // documents that have a result already
+  const ChatTemplate* chat = nullptr;                           // see Task::BuildItems
   int64_t context_length = 0;                                   // longest input in tokens; 0: the model's
-  std::function<void(size_t finished, size_t total)> progress;  // documents, those done before included
+  std::function<void(size_t finished, size_t total)> progress;  // at the start and after each item
 };
 
 // Calls `sink` once for each document that is not done, in the order in which they finish. Throws

@@ -9,6 +9,7 @@
 #include "tasks/family.h"
 #include "tasks/metrics.h"
 #include "tasks/sources.h"
+#include "tasks/text_file.h"
 
 namespace tnb {
 namespace {
@@ -33,7 +34,8 @@ std::string DidYouMean(const std::string& name, const std::vector<std::string>& 
 }
 
 std::vector<DataFile> ReadDataFiles(const LocatedJson& json, const std::string& at) {
-  const std::string expected = "a file name, {\"file\", \"lines\", \"columns\"}, or a list of these";
+  const std::string expected =
+      "a file name, {\"file\", \"lines\", \"split\", \"columns\"}, or a list of these";
   if (!json.Has(at)) json.Fail(at, "a field is missing", expected);
   const bool is_list = json.root().at(Json::json_pointer(at)).is_array();
   const size_t count = is_list ? json.root().at(Json::json_pointer(at)).size() : 1;
@@ -44,7 +46,8 @@ std::vector<DataFile> ReadDataFiles(const LocatedJson& json, const std::string& 
     const Json& value = json.root().at(Json::json_pointer(place));
     DataFile file;
     if (value.is_object()) {
-      json.CheckFields(place, {"file", "lines", "columns"});
+      json.CheckFields(place, {"file", "lines", "split", "columns"});
+      file.split = json.Get<std::string>(place + "/split", "a text", "");
       file.file = json.Get<std::string>(place + "/file", "a file name");
       if (value.contains("columns")) {
         file.columns = json.Get<std::vector<std::string>>(place + "/columns", "names of columns");
@@ -119,8 +122,16 @@ void ReadFewshot(const LocatedJson& json, TaskSpec& spec) {
 
 void ReadAnswers(const LocatedJson& json, TaskSpec& spec) {
   if (json.Has("/generation")) {
-    json.CheckFields("/generation", {"max_new_tokens", "stop", "skip_leading_space"});
+    json.CheckFields("/generation",
+                     {"max_new_tokens", "min_new_tokens", "stop", "skip_leading_space", "beams"});
     spec.max_new_tokens = ReadCount(json, "/generation/max_new_tokens", 256, 1);
+    spec.min_new_tokens = ReadCount(json, "/generation/min_new_tokens", 0, 0);
+    if (spec.min_new_tokens > spec.max_new_tokens) {
+      json.Fail("/generation/min_new_tokens", "more than max_new_tokens",
+                std::to_string(spec.max_new_tokens) + " or fewer", std::to_string(spec.min_new_tokens));
+    }
+    spec.beams = ReadCount(json, "/generation/beams", 1, 1);
+    if (spec.beams > 64) json.Fail("/generation/beams", "out of range", "1 to 64");
     if (json.Has("/generation/stop")) spec.stop = json.Strings("/generation/stop", "a list of texts");
     for (const std::string& stop : spec.stop) {
       if (stop.empty()) json.Fail("/generation/stop", "an empty stop string would end every text at once");
@@ -147,7 +158,8 @@ void ReadAnswers(const LocatedJson& json, TaskSpec& spec) {
     }
   }
   if (json.Has("/normalize")) {
-    json.CheckFields("/normalize", {"remove", "ignore_case", "ignore_punctuation", "collapse_space"});
+    json.CheckFields("/normalize",
+                     {"remove", "ignore_case", "ignore_punctuation", "collapse_space", "sentence_lines"});
     if (json.Has("/normalize/remove")) {
       for (const std::string& regex : json.Strings("/normalize/remove", "a list of regular expressions")) {
         spec.remove.emplace_back(regex, json.Where("/normalize/remove"));
@@ -156,6 +168,35 @@ void ReadAnswers(const LocatedJson& json, TaskSpec& spec) {
     spec.ignore_case = json.Get<bool>("/normalize/ignore_case", "true or false", false);
     spec.ignore_punctuation = json.Get<bool>("/normalize/ignore_punctuation", "true or false", false);
     spec.collapse_space = json.Get<bool>("/normalize/collapse_space", "true or false", false);
+    spec.sentence_lines = json.Get<bool>("/normalize/sentence_lines", "true or false", false);
+  }
+}
+
+void ReadWindow(const LocatedJson& json, TaskSpec& spec) {
+  if (!json.Has("/window")) return;
+  json.CheckFields("/window", {"protocol", "length", "join"});
+  TextWindow window;
+  window.protocol = json.Get<std::string>("/window/protocol", "gptq or llamacpp");
+  if (window.protocol != "gptq" && window.protocol != "llamacpp") {
+    json.Fail("/window/protocol", "no such protocol", "gptq or llamacpp (lmeval: leave /window out)",
+              window.protocol);
+  }
+  window.length = json.Get<int64_t>("/window/length", "tokens of a window");
+  if (window.length < 4 || window.length > 1 << 20) {
+    json.Fail("/window/length", "out of range", "4 to 1048576", std::to_string(window.length));
+  }
+  window.join = json.Get<std::string>("/window/join", "the text between documents", "");
+  spec.window = std::move(window);
+}
+
+// The metrics of a rolling task belong to one protocol, which their names say.
+void CheckProtocol(const LocatedJson& json, const TaskSpec& spec) {
+  if (spec.form != TaskForm::kRolling) return;
+  const std::string protocol = spec.window ? spec.window->protocol : "lmeval";
+  for (const std::string& metric : spec.metrics) {
+    if (FindMetric(metric)->protocol == protocol) continue;
+    json.Fail("/metrics", "'" + metric + "' is a metric of another perplexity protocol",
+              "metrics of protocol " + protocol, FindMetric(metric)->protocol);
   }
 }
 
@@ -203,7 +244,7 @@ void CheckForm(const LocatedJson& json, const TaskSpec& spec) {
         json.Fail("/gold", "form multiple_choice needs either gold or labels", "one of them");
       if (json.Has("/labels") != (spec.metrics == std::vector<std::string>{"mc2"}))
         json.Fail("/metrics", "several right choices are scored by mc2, and only they");
-      refuse({"/generation", "/filters", "/normalize", "/references", "/original"});
+      refuse({"/generation", "/filters", "/normalize", "/references", "/original", "/window"});
       if (json.Has("/contexts")) {
         need("/target");
         refuse({"/prompt", "/choices", "/labels"});
@@ -221,18 +262,19 @@ void CheckForm(const LocatedJson& json, const TaskSpec& spec) {
       need("/prompt");
       need("/target");
       refuse({"/generation", "/filters", "/normalize", "/references", "/original", "/contexts", "/choices",
-              "/gold", "/labels"});
+              "/gold", "/labels", "/window"});
       return;
     case TaskForm::kRolling:
       need("/target");
       refuse({"/generation", "/filters", "/normalize", "/references", "/contexts", "/choices", "/gold",
               "/labels", "/prompt", "/preamble", "/fewshot", "/delimiter"});
+      if (spec.window) refuse({"/original"});
       return;
     case TaskForm::kGenerate:
     case TaskForm::kSummarize:
       need("/prompt");
       need("/generation");
-      refuse({"/contexts", "/choices", "/gold", "/labels", "/original"});
+      refuse({"/contexts", "/choices", "/gold", "/labels", "/original", "/window"});
       if (json.Has("/target") == json.Has("/references")) {
         json.Fail("", "a generating task has either target or references", "one of them");
       }
@@ -269,10 +311,11 @@ TaskSpec ReadTaskSpec(const fs::path& file, const std::string& member) {
 }
 
 TaskSpec ReadTaskSpec(const LocatedJson& json, const std::string& name) {
-  json.CheckFields(
-      "", {"name",      "version", "description", "form",    "dataset",   "fields",  "preamble",   "prompt",
-           "contexts",  "choices", "gold",        "labels",  "family",    "target",  "references", "original",
-           "delimiter", "fewshot", "generation",  "filters", "normalize", "metrics", "main",       "source"});
+  json.CheckFields("",
+                   {"name",       "version",  "description", "form",    "dataset",    "fields",  "preamble",
+                    "prompt",     "contexts", "choices",     "gold",    "labels",     "family",  "target",
+                    "references", "original", "delimiter",   "fewshot", "generation", "filters", "normalize",
+                    "metrics",    "main",     "source",      "window"});
   TaskSpec spec;
   spec.file = json.file();
   spec.name = name.empty() ? json.Get<std::string>("/name", "a name") : name;
@@ -309,8 +352,10 @@ TaskSpec ReadTaskSpec(const LocatedJson& json, const std::string& name) {
   ReadFewshot(json, spec);
   spec.sources = ReadSources(json, spec);
   ReadAnswers(json, spec);
+  ReadWindow(json, spec);
   ReadMetrics(json, spec);
   CheckForm(json, spec);
+  CheckProtocol(json, spec);
 
   spec.protocol = json.root();
   for (const char* field : {"name", "description", "family", "fewshot", "main", "source"}) {
@@ -321,11 +366,13 @@ TaskSpec ReadTaskSpec(const LocatedJson& json, const std::string& name) {
 }
 
 bool IsTaskPath(const std::string& name_or_path) {
+  if (IsTextFileTask(name_or_path)) return false;
   return name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".json") ||
          name_or_path.find(".json#") != std::string::npos;
 }
 
 TaskSpec LoadTaskSpec(const std::string& name_or_path) {
+  if (IsTextFileTask(name_or_path)) return TextFileTask(name_or_path);
   if (IsTaskPath(name_or_path)) {
     const size_t hash = name_or_path.find(".json#");
     if (hash == std::string::npos) return ReadTaskSpec(name_or_path);

@@ -12,8 +12,8 @@
 //              summarize        greedy text, compared with reference summaries by ROUGE
 //   dataset    {"file": name | [names, first found wins], "format", "split"}; names are relative to the data
 //   folder;
-//              a name may be {"file": ..., "lines": {"field": "file with one value a line"}, "columns":
-//              [names of the columns of a CSV file without a header row]}
+//              a name may be {"file": ..., "lines": {"field": "file with one value a line"}, "split": ...,
+//              "columns": [names of the columns of a CSV file without a header row]}
 //   family     one file for many tasks, see tasks/family.h
 //   source     where these files can be fetched from, see tasks/sources.h
 //   fields     named values of a document, see tasks/fields.h
@@ -25,18 +25,23 @@
 //   target     template: the continuation, the answer shown in examples, the reference or the rolling text
 //   references field: list of accepted answers, instead of target
 //   original   rolling: field whose words and bytes are counted (default: the scored text)
+//   window     rolling: {"protocol": "gptq" | "llamacpp", "length", "join"}: the targets of all documents,
+//              joined, are one text that is cut into windows of `length` tokens (tasks/windows.h); without it
+//              every document is scored by itself, as lm-evaluation-harness does
 //   delimiter  between prompt and continuation (default " ")
 //   fewshot    {"count", "file", "format", "sampler", "seed", "exclude_evaluated", "delimiter", "fixed"}
-//   generation {"max_new_tokens", "stop", "skip_leading_space"}
+//   generation {"max_new_tokens", "min_new_tokens", "stop", "skip_leading_space", "beams"}
 //   filters    [{"name", "regex", "select"}]: all matches, then element `select` (negative: from the end)
-//   normalize  {"remove": [regexes], "ignore_case", "ignore_punctuation", "collapse_space"} both sides, in
-//   this order metrics    names, see tasks/metrics.h;   main: the one by which the task is known
+//   normalize  {"remove": [regexes], "ignore_case", "ignore_punctuation", "collapse_space", "sentence_lines"}
+//              both sides, in this order
+//   metrics    names, see tasks/metrics.h;   main: the one by which the task is known
 //   ("exact_match,strict-match")
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +60,14 @@ struct DataFile {
   std::string file;
   std::map<std::string, std::string> lines;  // field -> file with one value a line
   std::vector<std::string> columns;          // of a CSV file without a header row
+  std::string split;                         // instead of the dataset's
+};
+
+// How a text is cut for perplexity over token windows.
+struct TextWindow {
+  std::string protocol;  // "gptq" | "llamacpp"
+  int64_t length = 0;    // tokens
+  std::string join;      // between the documents
 };
 
 struct AnswerFilter {
@@ -73,6 +86,7 @@ struct TaskSpec {
   std::string choices_field;
   std::vector<std::string> choice_templates;
   std::string gold_field, labels_field, target, references_field, original_field;
+  std::optional<TextWindow> window;
   std::string delimiter = " ";
 
   std::vector<HubSource> sources;  // where the files can be fetched from, see tasks/sources.h
@@ -82,13 +96,13 @@ struct TaskSpec {
   std::string fewshot_format, fewshot_delimiter = "\n\n";
   bool fewshot_fixed = false;
 
-  int64_t max_new_tokens = 256;
+  int64_t max_new_tokens = 256, min_new_tokens = 0, beams = 1;
   std::vector<std::string> stop;
   bool skip_leading_space = false;
 
   std::vector<AnswerFilter> filters;
   std::vector<Regex> remove;
-  bool ignore_case = false, ignore_punctuation = false, collapse_space = false;
+  bool ignore_case = false, ignore_punctuation = false, collapse_space = false, sentence_lines = false;
 
   std::vector<std::string> metrics;
   std::string main_metric;
@@ -103,8 +117,9 @@ TaskSpec ReadTaskSpec(const std::filesystem::path& file, const std::string& memb
 // The same from a file of a single task, or of a family with the member's name filled in; then `name` is the
 // task's.
 TaskSpec ReadTaskSpec(const LocatedJson& json, const std::string& name = "");
-// A name from tasks/definitions (the tasks of families included), or the path of a file (anything with a '/'
-// or ending in .json); of a family's file "path.json#member".
+// A name from tasks/definitions (the tasks of families included), the path of a file (anything with a '/' or
+// ending in .json; of a family's file "path.json#member"), or the perplexity of a text file
+// (tasks/text_file.h).
 TaskSpec LoadTaskSpec(const std::string& name_or_path);
 bool IsTaskPath(const std::string& name_or_path);
 // All tasks of tasks/definitions, sorted: the tasks of families, not the groups.

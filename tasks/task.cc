@@ -8,6 +8,7 @@
 #include "datasets/utf8.h"
 #include "tasks/requests.h"
 #include "tasks/sources.h"
+#include "tasks/windows.h"
 
 namespace tnb {
 namespace {
@@ -62,8 +63,8 @@ size_t Gold(const TaskSpec& spec, const DocumentFields& fields, size_t choices, 
 
 }  // namespace
 
-Dataset Task::Load(const std::vector<DataFile>& files, const std::string& format,
-                   const std::string& what) const {
+Dataset Task::Load(const std::vector<DataFile>& files, const std::string& format, const std::string& what,
+                   std::string* split) const {
   const std::filesystem::path beside =
       spec_.file.has_parent_path() ? spec_.file.parent_path() : std::filesystem::path(".");
   const std::vector<std::filesystem::path> folders = {options_.data_dir, beside, FetchedDataFolder(),
@@ -77,6 +78,7 @@ Dataset Task::Load(const std::vector<DataFile>& files, const std::string& format
                        [&](const auto& folder) { return !folder.empty() && folder / file.file == path; });
   });
   Dataset dataset = ReadDataset(path, format, chosen->columns);
+  if (split != nullptr && !chosen->split.empty()) *split = chosen->split;
   for (const auto& [field, name] : chosen->lines) {
     AddLinesAsField(dataset, field, LocateFile({name}, folders, what, FetchHint(spec_)));
   }
@@ -99,11 +101,11 @@ Task::Task(TaskSpec spec, const TaskOptions& options) : spec_(std::move(spec)), 
   }
   if (options.fewshot_seed) spec_.fewshot.seed = *options.fewshot_seed;
   spec_.fewshot.compat = options.fewshot_compat;
-  dataset_ = Load(spec_.files, spec_.format, "task " + spec_.name);
+  dataset_ = Load(spec_.files, spec_.format, "task " + spec_.name, &spec_.split);
   if (spec_.fewshot.count > 0 && !spec_.fewshot_files.empty()) {
     pool_ = Load(spec_.fewshot_files, spec_.fewshot_format, "the examples of task " + spec_.name);
   }
-  count_ = dataset_.documents.size();
+  count_ = spec_.window ? 1 : dataset_.documents.size();
   if (options.limit) {
     if (*options.limit < 1) {
       throw Error(ErrorKind::kUsage,
@@ -113,7 +115,7 @@ Task::Task(TaskSpec spec, const TaskOptions& options) : spec_(std::move(spec)), 
   }
 }
 
-std::string Task::Example(const Json& document, const std::string& where) const {
+Task::Shot Task::Example(const Json& document, const std::string& where) const {
   const DocumentFields fields(spec_.fields, document, where);
   std::string prompt, answer;
   if (!spec_.contexts_field.empty()) {
@@ -130,13 +132,47 @@ std::string Task::Example(const Json& document, const std::string& where) const 
                                               : fields.Texts(spec_.references_field)[0];
     }
   }
-  return prompt + (answer.empty() ? "" : spec_.delimiter) + answer + spec_.fewshot_delimiter;
+  return {prompt, answer};
 }
 
-Item Task::BuildPrompt(size_t doc, const std::string& examples) const {
+std::string Task::Context(const std::string& preamble, const std::vector<Shot>& shots,
+                          const std::string& question, const ChatTemplate* chat) const {
+  // As lm-evaluation-harness joins instruction and description: only where there is no white space yet.
+  std::string system = options_.system_instruction;
+  if (!system.empty() && !preamble.empty() && RightStripPython(system) == system &&
+      LeftStripPython(preamble) == preamble) {
+    system += spec_.fewshot_delimiter;
+  }
+  system += preamble;
+  std::string text;
+  for (const Shot& shot : shots) {
+    text +=
+        shot.question + (shot.answer.empty() ? "" : spec_.delimiter) + shot.answer + spec_.fewshot_delimiter;
+  }
+  text += question;
+  if (chat == nullptr) return system + text;
+  std::vector<ChatMessage> messages;
+  if (!system.empty()) messages.push_back({"system", system});
+  if (options_.fewshot_as_multiturn) {
+    for (const Shot& shot : shots) {
+      messages.push_back({"user", shot.question});
+      if (!shot.answer.empty()) messages.push_back({"assistant", shot.answer});
+    }
+    text = question;
+  }
+  messages.push_back({"user", text});
+  return chat->Render(messages, true);
+}
+
+Item Task::BuildPrompt(size_t doc, const std::vector<Shot>& shots, const ChatTemplate* chat) const {
   const std::string where = dataset_.Where(doc);
   const DocumentFields fields(spec_.fields, dataset_.documents[doc], where);
-  const std::string before = fields.Render(spec_.preamble) + examples;
+  const std::string preamble = fields.Render(spec_.preamble);
+  const auto in_context = [&](const std::string& question) {
+    return Context(preamble, shots, question, chat);
+  };
+  // After a chat template the answer begins at once, as in lm-evaluation-harness.
+  const std::string delimiter = chat != nullptr ? "" : spec_.delimiter;
   Item item;
   item.doc = doc;
   switch (spec_.form) {
@@ -144,25 +180,25 @@ Item Task::BuildPrompt(size_t doc, const std::string& examples) const {
       if (!spec_.contexts_field.empty()) {
         item.target = fields.Render(spec_.target);
         for (const std::string& context : fields.Texts(spec_.contexts_field)) {
-          item.contexts.push_back(before + context);
-          item.continuations.push_back(spec_.delimiter + item.target);
+          item.contexts.push_back(in_context(context));
+          item.continuations.push_back(delimiter + item.target);
           item.prompt += (item.prompt.empty() ? "" : "\n") + item.contexts.back();
         }
         item.gold = Gold(spec_, fields, item.contexts.size(), where);
       } else {
-        item.prompt = before + fields.Render(spec_.prompt);
+        item.prompt = in_context(fields.Render(spec_.prompt));
         item.choices = Choices(spec_, fields, where);
         item.gold = Gold(spec_, fields, item.choices.size(), where);
         item.labels = Labels(spec_, fields, item.choices.size(), where);
         item.target = item.choices[item.gold];
         for (const std::string& choice : item.choices) {
           item.contexts.push_back(item.prompt);
-          item.continuations.push_back(spec_.delimiter + choice);
+          item.continuations.push_back(delimiter + choice);
         }
       }
       break;
     case TaskForm::kLogLikelihood:
-      item.prompt = before + fields.Render(spec_.prompt);
+      item.prompt = in_context(fields.Render(spec_.prompt));
       item.target = fields.Render(spec_.target);
       item.contexts = {item.prompt};
       item.continuations = {item.target};
@@ -178,7 +214,7 @@ Item Task::BuildPrompt(size_t doc, const std::string& examples) const {
     }
     case TaskForm::kGenerate:
     case TaskForm::kSummarize:
-      item.prompt = before + fields.Render(spec_.prompt);
+      item.prompt = in_context(fields.Render(spec_.prompt));
       if (spec_.references_field.empty()) {
         item.references = {fields.Render(spec_.target)};
       } else {
@@ -192,23 +228,43 @@ Item Task::BuildPrompt(size_t doc, const std::string& examples) const {
   return item;
 }
 
-std::vector<Item> Task::BuildPrompts() const {
+std::string Task::JoinedText() const {
+  std::string text;
+  for (size_t doc = 0; doc < dataset_.documents.size(); ++doc) {
+    const std::string where = dataset_.Where(doc);
+    if (doc > 0) text += spec_.window->join;
+    text += DocumentFields(spec_.fields, dataset_.documents[doc], where).Render(spec_.target);
+  }
+  return text;
+}
+
+std::vector<Item> Task::BuildPrompts(const ChatTemplate* chat) const {
+  if (spec_.window) {
+    Item item;
+    item.prompt = JoinedText();
+    item.prompt_sha256 = Sha256Hex(item.prompt);
+    return {std::move(item)};
+  }
   const Dataset& pool = pool_ ? *pool_ : dataset_;
   FewshotSampler sampler(spec_.fewshot, pool.documents);
   std::vector<Item> items;
   items.reserve(count_);
   for (size_t doc = 0; doc < count_; ++doc) {
-    std::string examples;
+    std::vector<Shot> shots;
     for (const size_t shot : sampler.Draw(doc, dataset_.documents[doc])) {
-      examples += Example(pool.documents[shot], pool.Where(shot));
+      shots.push_back(Example(pool.documents[shot], pool.Where(shot)));
     }
-    items.push_back(BuildPrompt(doc, examples));
+    items.push_back(BuildPrompt(doc, shots, chat));
   }
   return items;
 }
 
-std::vector<Item> Task::BuildItems(const Tokenizer& tokenizer, int64_t context_length) const {
-  std::vector<Item> items = BuildPrompts();
+std::vector<Item> Task::BuildItems(const Tokenizer& tokenizer, int64_t context_length,
+                                   const ChatTemplate* chat) const {
+  if (spec_.window) {
+    return WindowItems(spec_, tokenizer, JoinedText(), context_length, options_.limit, dataset_.path);
+  }
+  std::vector<Item> items = BuildPrompts(chat);
   for (Item& item : items) AddRequests(spec_, tokenizer, context_length, dataset_.Where(item.doc), item);
   return items;
 }
@@ -222,7 +278,11 @@ std::vector<Error> Task::CheckDocuments() const {
       errors.push_back(error);
     }
   };
-  for (size_t doc = 0; doc < count_; ++doc) attempt([&] { BuildPrompt(doc, ""); });
+  if (spec_.window) {
+    attempt([&] { JoinedText(); });
+    return errors;
+  }
+  for (size_t doc = 0; doc < count_; ++doc) attempt([&] { BuildPrompt(doc, {}, nullptr); });
   if (spec_.fewshot.count > 0 && pool_) {
     for (size_t i = 0; i < pool_->documents.size(); ++i) {
       attempt([&] { Example(pool_->documents[i], pool_->Where(i)); });
@@ -231,11 +291,26 @@ std::vector<Error> Task::CheckDocuments() const {
   return errors;
 }
 
-Json Task::ProtocolJson(const Tokenizer& tokenizer, int64_t context_length) const {
+Json Task::ProtocolJson(const Tokenizer& tokenizer, int64_t context_length, const ChatTemplate* chat) const {
   Json json = {{"scoring_version", kScoringVersion},   {"task", spec_.protocol},
                {"dataset_sha256", dataset_.sha256},    {"documents", count_},
                {"tokenizer", tokenizer.ContentHash()}, {"adds_bos", tokenizer.adds_bos()},
                {"context_length", context_length},     {"num_fewshot", spec_.fewshot.count}};
+  if (chat != nullptr && spec_.form != TaskForm::kRolling) {
+    json["chat"] = {{"template", chat->text()},
+                    {"family", chat->family()},
+                    {"bos", chat->bos()},
+                    {"eos", chat->eos()},
+                    {"fewshot_as_multiturn", options_.fewshot_as_multiturn}};
+  }
+  if (!options_.system_instruction.empty() && spec_.form != TaskForm::kRolling) {
+    json["system_instruction"] = options_.system_instruction;
+  }
+  if (spec_.window) {
+    json["documents"] = dataset_.documents.size();
+    json["windows"] = options_.limit ? Json(*options_.limit) : Json("all");
+    json.erase("context_length");  // the window is the context
+  }
   if (spec_.fewshot.count > 0) {
     json["fewshot"] = {
         {"sampler", spec_.fewshot.sampler},     {"seed", spec_.fewshot.seed},
@@ -243,6 +318,12 @@ Json Task::ProtocolJson(const Tokenizer& tokenizer, int64_t context_length) cons
         {"delimiter", spec_.fewshot_delimiter}, {"pool_sha256", pool_ ? pool_->sha256 : dataset_.sha256}};
   }
   return json;
+}
+
+Json ItemProtocol(Json protocol) {
+  protocol.erase("documents");
+  protocol.erase("windows");
+  return protocol;
 }
 
 }  // namespace tnb

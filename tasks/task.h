@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "datasets/reader.h"
+#include "models/chat_template.h"
 #include "models/language_model.h"
 #include "tasks/metrics.h"
 #include "tasks/spec.h"
@@ -31,6 +32,8 @@ struct TaskOptions {
   std::optional<int64_t> num_fewshot;      // instead of the task file's
   std::optional<int64_t> fewshot_seed;     // instead of the task file's
   std::string fewshot_compat = "lm-eval";  // see FewshotRule::compat
+  std::string system_instruction;          // before everything; with a chat template the system's turn
+  bool fewshot_as_multiturn = false;       // with a chat template: every example is a turn of its own
 };
 
 // One document as asked.
@@ -60,24 +63,44 @@ class Task {
   Task(TaskSpec spec, const TaskOptions& options);
 
   const TaskSpec& spec() const { return spec_; }
-  size_t size() const { return count_; }               // documents that are evaluated
+  // Documents that are evaluated. Perplexity over token windows has one, the joined text; how many items it
+  // yields depends on the tokenizer (the limit counts these).
+  size_t size() const { return count_; }
+  // No more items than these: the documents; of token windows the limit, if there is one.
+  int64_t most_items() const {
+    return spec_.window ? options_.limit.value_or(INT64_MAX) : static_cast<int64_t>(count_);
+  }
   const Dataset& dataset() const { return dataset_; }  // all documents
   size_t num_fewshot() const { return spec_.fewshot.count; }
 
-  // All items, in order. Errors name the document. `context_length` is the longest input in tokens.
-  std::vector<Item> BuildItems(const Tokenizer& tokenizer, int64_t context_length) const;
-  // The same without requests.
-  std::vector<Item> BuildPrompts() const;
+  // "file:line" of an item's document.
+  std::string Where(size_t item) const { return dataset_.Where(spec_.window ? 0 : item); }
+  // All items, in order. Errors name the document. `context_length` is the longest input in tokens. With
+  // `chat` prompts are the user's turn of a conversation, as lm-evaluation-harness --apply_chat_template
+  // makes them; rolling texts stay as they are.
+  std::vector<Item> BuildItems(const Tokenizer& tokenizer, int64_t context_length,
+                               const ChatTemplate* chat = nullptr) const;
+  // The same without requests; of a task over token windows the one text.
+  std::vector<Item> BuildPrompts(const ChatTemplate* chat = nullptr) const;
   // What is wrong with single documents, evaluated ones and those that examples are drawn from.
   std::vector<Error> CheckDocuments() const;
   // Everything that can change the task's numbers; two runs may be compared when it is equal. Its hash is the
   // protocol's: Sha256Hex(ProtocolJson(...).dump()).
-  Json ProtocolJson(const Tokenizer& tokenizer, int64_t context_length) const;
+  Json ProtocolJson(const Tokenizer& tokenizer, int64_t context_length,
+                    const ChatTemplate* chat = nullptr) const;
 
  private:
-  Dataset Load(const std::vector<DataFile>& files, const std::string& format, const std::string& what) const;
-  std::string Example(const Json& document, const std::string& where) const;
-  Item BuildPrompt(size_t doc, const std::string& examples) const;
+  struct Shot {
+    std::string question, answer;
+  };
+  Dataset Load(const std::vector<DataFile>& files, const std::string& format, const std::string& what,
+               std::string* split = nullptr) const;
+  Shot Example(const Json& document, const std::string& where) const;
+  // What the model reads before its answer to `question`.
+  std::string Context(const std::string& preamble, const std::vector<Shot>& shots,
+                      const std::string& question, const ChatTemplate* chat) const;
+  Item BuildPrompt(size_t doc, const std::vector<Shot>& shots, const ChatTemplate* chat) const;
+  std::string JoinedText() const;
 
   TaskSpec spec_;
   TaskOptions options_;
@@ -85,5 +108,8 @@ class Task {
   std::optional<Dataset> pool_;  // examples; absent: not needed, or the dataset itself
   size_t count_ = 0;
 };
+
+// The part of a protocol that decides about a single item: without how many there are.
+Json ItemProtocol(Json protocol);
 
 }  // namespace tnb

@@ -69,6 +69,16 @@ std::string WikiText(const std::string& text) {
   return out;
 }
 
+// One sentence a line. A sentence ends at . ! or ? (and closing quotes or brackets) before white space and a
+// character that is no lower-case letter, unless the word before is an initial or a common abbreviation.
+std::string SentenceLines(const std::string& text) {
+  static const Regex ends(
+      R"((?<!\b[A-Z])(?<!\b(?:Mr|Dr|St|Lt|Jr|Sr|vs|No))(?<!\b(?:Mrs|Gen|Rep|Sen|Gov|Col|Sgt))(?<!\bProf))"
+      R"(([.!?][\"'\x{201D}\x{2019})\]]*)\s+(?=[^\sa-z]))",
+      "sentence_lines");
+  return StripPython(ends.Replace(text, "$1\n"));
+}
+
 }  // namespace
 
 const std::vector<Transform>& Transforms() {
@@ -83,6 +93,7 @@ const std::vector<Transform>& Transforms() {
       {"collapse_space", "runs of white space become one space, none at the ends", CollapseSpace},
       {"hellaswag", "WikiHow markup removed", HellaSwag},
       {"wikitext", "WikiText's tokenization taken back", WikiText},
+      {"sentence_lines", "a line break after every sentence", SentenceLines},
   };
   return list;
 }

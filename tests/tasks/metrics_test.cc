@@ -91,7 +91,7 @@ TEST_CASE("means and their standard errors") {
 }
 
 TEST_CASE("perplexities are ratios of sums") {
-  const TaskSpec spec = Spec(TaskForm::kRolling, {"word_perplexity", "byte_perplexity", "bits_per_byte"});
+  const TaskSpec spec = Spec(TaskForm::kRolling, {"ppl.lmeval", "ppl.lmeval_byte", "bits_per_byte"});
   const std::vector<Scores> items = {{{"loglikelihood", -10}, {"words", 2}, {"bytes", 10}},
                                      {{"loglikelihood", -50}, {"words", 18}, {"bytes", 90}}};
   const auto rows = Aggregate(spec, items);
@@ -111,6 +111,5 @@ TEST_CASE("a missing or infinite score is an error, never a zero") {
   CHECK_THROWS_AS(Aggregate(spec, {{{"acc", 1}}, {}}), Error);
   CHECK_THROWS_AS(Aggregate(spec, {{{"acc", std::nan("")}}}), Error);
   CHECK_THROWS_AS(
-      Aggregate(Spec(TaskForm::kRolling, {"word_perplexity"}), {{{"loglikelihood", -1}, {"words", 0}}}),
-      Error);
+      Aggregate(Spec(TaskForm::kRolling, {"ppl.lmeval"}), {{{"loglikelihood", -1}, {"words", 0}}}), Error);
 }
