@@ -53,7 +53,7 @@ std::optional<AccuracyScore> RelativeAccuracy(const RunData& run, const RunData&
   bool errors = true;
   for (const auto& [phase, row] : run.metrics) {
     if (!IsScore(phase, row)) continue;
-    const MetricRow* reference = Find(base, TaskColumn(row));
+    const MetricRow* reference = Find(base, TaskColumn(phase, row));
     if (reference == nullptr) continue;
     if (reference->value <= 0) return std::nullopt;
     const double ratio = row.value / reference->value;
