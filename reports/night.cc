@@ -189,7 +189,7 @@ class CellNights {
       const SeriesJudgment judgment = JudgeSeries(values, watch);
       row.verdict = judgment.verdict;
       if (judgment.nights == 0) {
-        row.text = fmt::format("{} nights before, {} are needed", series.values.size(), watch.least_history);
+        row.text = fmt::format("nights before: {}, needed: {}", series.values.size(), watch.least_history);
       } else {
         row.level = judgment.level;
         row.change = judgment.change;

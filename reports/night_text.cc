@@ -124,9 +124,10 @@ std::string NightJUnit(const NightOptions& options, const Night& night) {
   for (const NightRow& row : night.rows) {
     xml += fmt::format("    <testcase classname=\"{}\" name=\"{}\"", Escaped(row.model + " " + row.method),
                        Escaped(row.series));
-    const std::string said =
-        fmt::format("{}: {} ({} at the level before) {}; {}", ToString(row.verdict),
-                    Value(row.tonight, row.unit), Value(row.level, row.unit), Change(row), row.text);
+    std::string said = ToString(row.verdict);
+    if (row.tonight) said += ": " + Value(row.tonight, row.unit);
+    if (row.level) said += ", " + Value(row.level, row.unit) + " before (" + Change(row) + ")";
+    said += "; " + row.text;
     if (row.verdict == NightVerdict::kRegression) {
       xml += fmt::format(">\n      <failure message=\"{}\"/>\n    </testcase>\n", Escaped(said));
     } else if (row.verdict == NightVerdict::kNotComparable || row.verdict == NightVerdict::kTooFewNights) {
