@@ -1,13 +1,15 @@
 // The command line: one file a command (command_*.cc) and one line in the list in commands.cc. A command
 // declares its options on a CLI::App and returns what runs it; that returns the exit code:
-// 0 fine, 1 a failed cell or an error of data or the system, 2 usage. Results go to standard output, progress
-// and messages to standard error.
+// 0 fine, 1 a failed cell, a regression or an error of data or the system, 2 usage, 3 not comparable. Results
+// go to standard output, progress and messages to standard error.
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <vector>
+
+#include "harness/cell.h"
 
 namespace tnb {
 
@@ -29,6 +31,29 @@ std::function<int()> DeclareList(CLI::App& app);
 std::function<int()> DeclareShow(CLI::App& app);
 std::function<int()> DeclareExport(CLI::App& app);
 std::function<int()> DeclareWorker(CLI::App& app);
+
+std::function<int()> DeclareSweep(CLI::App& app);
+std::function<int()> DeclareNightly(CLI::App& app);
+std::function<int()> DeclareClaims(CLI::App& app);
+std::function<int()> DeclareRerun(CLI::App& app);
+std::function<int()> DeclareMerge(CLI::App& app);
+
+// Declares the options of tnbench run for a command that passes them on; call it before other options. After
+// parsing, `given` are those that were given, as arguments (all but --db and --json).
+struct RunOptions {
+  std::function<std::vector<std::string>()> given;
+  std::function<std::string()> db;
+  std::function<bool()> json;
+};
+RunOptions DeclareRunOptions(CLI::App& app);
+
+// The options of tnbench run (without "run") as a request; of an option given twice the last one counts.
+// `where` is named in errors (Error{kUsage}). `command` becomes the equivalent command line.
+RunRequest ParseRunArguments(const std::vector<std::string>& arguments, const std::string& where);
+// As a shell takes it: quoted only where it has to be.
+std::string ShellQuoted(const std::string& text);
+// The words of such a line. Error{kData} for an open quote.
+std::vector<std::string> ShellWords(const std::string& line);
 
 // The whole program, for main.
 int RunCommandLine(int argc, char** argv);

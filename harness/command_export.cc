@@ -2,17 +2,98 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "harness/command.h"
+#include "harness/export_huggingface.h"
 #include "records/store.h"
 
 namespace tnb {
 namespace {
 
 struct Options {
-  int64_t run = 0;
-  std::string db = "tnbench.db", tasks;
+  std::optional<int64_t> run;
+  std::string db = "tnbench.db", tasks, table, format = "jsonl", huggingface, dtype = "bf16";
   bool items = false;
 };
+
+int64_t RunOf(const Options& options, const std::string& what) {
+  if (options.run) return *options.run;
+  throw Error(ErrorKind::kUsage, what + " needs a run", "tnbench export 3 " + what);
+}
+
+// RFC 4180.
+std::string CsvField(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+// A view of the database (docs/database.md), of one run or of all.
+int ExportTable(const Options& options) {
+  const bool csv = options.format == "csv";
+  if (!csv && options.format != "jsonl") {
+    throw Error(ErrorKind::kUsage,
+                {"unknown format", "csv or jsonl", "'" + options.format + "'", "--format", ""});
+  }
+  const Store store = Store::OpenReadOnly(options.db);
+  std::vector<int64_t> runs;
+  if (options.run) runs = {store.Run(*options.run).run.id};
+  std::vector<std::string> names;
+  store.Export(
+      options.table, runs,
+      [&](const std::vector<std::string>& columns) {
+        names = columns;
+        if (!csv) return;
+        for (const std::string& name : names)
+          std::cout << (&name == &names.front() ? "" : ",") << CsvField(name);
+        std::cout << "\r\n";
+      },
+      [&](const ExportedRow& row) {
+        if (!csv) {
+          Json json = Json::object();
+          for (size_t i = 0; i < row.size(); ++i) json[names[i]] = row[i];
+          std::cout << json.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
+          return;
+        }
+        for (size_t i = 0; i < row.size(); ++i) {
+          const Json& cell = row[i];
+          const std::string text = cell.is_null()     ? ""
+                                   : cell.is_string() ? cell.get<std::string>()
+                                                      : cell.dump();
+          std::cout << (i == 0 ? "" : ",") << CsvField(text);
+        }
+        std::cout << "\r\n";
+      });
+  return 0;
+}
+
+int ExportModel(const Options& options) {
+  const int64_t run = RunOf(options, "--huggingface DIR");
+  const Store store = Store::OpenReadOnly(options.db);
+  store.Run(run);
+  for (const PhaseRow& phase : store.Phases(run)) {
+    if (phase.name != "compress" || phase.status != PhaseStatus::kOk) continue;
+    const auto artefact = store.Artefact(phase.data_id);
+    if (!artefact) break;
+    if (!std::filesystem::exists(artefact->path)) {
+      throw Error(ErrorKind::kIo,
+                  {"the artefact is gone", "", "", artefact->path,
+                   "make it again with tnbench rerun " + std::to_string(run) + " --phases compress"});
+    }
+    const std::string found = Sha256File(artefact->path);
+    if (found != artefact->sha256) {
+      throw Error(ErrorKind::kData, {"the artefact changed since the run", "SHA-256 " + artefact->sha256,
+                                     found, artefact->path, "make it again with tnbench rerun"});
+    }
+    const ExportedModel model = ExportHuggingFace(artefact->path, options.huggingface, options.dtype);
+    for (const std::string& name : model.files) std::cout << options.huggingface << "/" << name << "\n";
+    for (const std::string& note : model.notes) std::cerr << note << "\n";
+    return 0;
+  }
+  throw Error(ErrorKind::kData,
+              "run " + std::to_string(run) + " has no artefact: its compress phase did not finish");
+}
 
 Json ItemJson(const ItemRow& item) {
   return {{"task", item.task},
@@ -33,25 +114,22 @@ void PrintItems(const Store& store, int64_t data_id, const std::string& task) {
   }
 }
 
-int Export(const Options& options) {
-  if (!options.items) {
-    throw Error(ErrorKind::kUsage, "nothing to export was named", "--items exports one JSON line an item");
-  }
+int ExportItems(const Options& options) {
+  const int64_t run = RunOf(options, "--items");
   const Store store = Store::OpenReadOnly(options.db);
-  store.Run(options.run);  // an unknown run is an error that names the known ones
-  for (const PhaseRow& phase : store.Phases(options.run)) {
+  store.Run(run);  // an unknown run is an error that names the known ones
+  for (const PhaseRow& phase : store.Phases(run)) {
     if (phase.name != "quality") continue;
     if (phase.status == PhaseStatus::kSkipped || phase.status == PhaseStatus::kNotMeasured) {
-      throw Error(ErrorKind::kData, "run " + std::to_string(options.run) + " has no items: " + phase.reason);
+      throw Error(ErrorKind::kData, "run " + std::to_string(run) + " has no items: " + phase.reason);
     }
     if (options.tasks.empty()) {
       PrintItems(store, phase.data_id, "");
     } else {
       for (const std::string& task : SplitList(options.tasks, "--tasks")) {
         if (store.Items(phase.data_id, task).empty()) {
-          throw Error(ErrorKind::kUsage,
-                      {"the run has no items of this task", "", task, "--tasks",
-                       "tnbench show " + std::to_string(options.run) + " lists its tasks"});
+          throw Error(ErrorKind::kUsage, {"the run has no items of this task", "", task, "--tasks",
+                                          "tnbench show " + std::to_string(run) + " lists its tasks"});
         }
         PrintItems(store, phase.data_id, task);
       }
@@ -60,16 +138,36 @@ int Export(const Options& options) {
       throw Error(ErrorKind::kIo, "cannot write to standard output", "is the disk full?");
     return 0;
   }
-  throw Error(ErrorKind::kData, "run " + std::to_string(options.run) + " has no quality phase");
+  throw Error(ErrorKind::kData, "run " + std::to_string(run) + " has no quality phase");
+}
+
+int Export(const Options& options) {
+  const int asked =
+      (options.items ? 1 : 0) + (options.table.empty() ? 0 : 1) + (options.huggingface.empty() ? 0 : 1);
+  if (asked != 1) {
+    throw Error(ErrorKind::kUsage,
+                asked == 0 ? "nothing to export was named" : "one thing is exported at a time",
+                "--items, --table NAME or --huggingface DIR");
+  }
+  if (options.items) return ExportItems(options);
+  return options.table.empty() ? ExportModel(options) : ExportTable(options);
 }
 
 }  // namespace
 
 std::function<int()> DeclareExport(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("run", options->run, "run number, as shown by tnbench run and report")->required();
+  app.add_option("run", options->run, "run number, as shown by tnbench run and report");
   app.add_flag("--items", options->items, "one JSON line an item: prompt, log-likelihoods, text, scores");
   app.add_option("--tasks", options->tasks, "only these tasks: a,b");
+  app.add_option(
+      "--table", options->table,
+      "rows: runs, phases, metrics, layers, items, samples or changes; of all runs without a run number");
+  app.add_option("--format", options->format, "of --table: csv or jsonl")->capture_default_str();
+  app.add_option(
+      "--huggingface", options->huggingface,
+      "folder to write the compressed model to, rebuilt to dense weights, as transformers reads it");
+  app.add_option("--dtype", options->dtype, "of --huggingface: fp16, bf16 or fp32")->capture_default_str();
   app.add_option("--db", options->db, "results database")->capture_default_str();
   return [options] { return Export(*options); };
 }

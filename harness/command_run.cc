@@ -21,11 +21,11 @@ struct Options {
   bool no_base = false, json = false;
 };
 
-// As typed, for the record.
+// As typed, for the record; quoted so that it can be typed again.
 std::string CommandLine() {
   std::ifstream input("/proc/self/cmdline", std::ios::binary);
   std::string text, line;
-  while (std::getline(input, text, '\0')) line += (line.empty() ? "tnbench" : " " + text);
+  while (std::getline(input, text, '\0')) line += line.empty() ? "tnbench" : " " + ShellQuoted(text);
   return line;
 }
 
@@ -37,8 +37,8 @@ void PrintReport(const Store& store, const std::vector<int64_t>& runs, const std
   std::cout << RenderReport(store, report, json ? ReportFormat::kJson : ReportFormat::kMarkdown);
 }
 
-int Run(Options options) {
-  RunRequest& request = options.request;
+RunRequest RequestOf(const Options& options) {
+  RunRequest request = options.request;
   request.models = SplitList(options.models, "--model");
   request.tasks = SplitList(options.tasks, "--tasks");
   request.phases = SplitList(options.phases, "--phases");
@@ -47,6 +47,11 @@ int Run(Options options) {
   request.drift_text = options.drift_text;
   request.random_weights = options.weights == "random";
   if (options.no_base) request.base.clear();
+  return request;
+}
+
+int Run(const Options& options) {
+  RunRequest request = RequestOf(options);
   request.command = CommandLine();
   const Plan plan = ExpandCells(request);
   Store store = Store::Open(options.db);
@@ -144,6 +149,43 @@ std::function<int()> DeclareEval(CLI::App& app) {
       ->needs(run);
   return
       [options, rescore, run] { return run->count() > 0 ? RunRescore(*options, *rescore) : Run(*options); };
+}
+
+RunOptions DeclareRunOptions(CLI::App& app) {
+  const auto options = Declare(app);
+  std::vector<const CLI::Option*> declared;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    if (name != "--help" && name != "--db" && name != "--json") declared.push_back(option);
+  }
+  const auto given = [declared] {
+    std::vector<std::string> arguments;
+    for (const CLI::Option* option : declared) {
+      if (option->count() == 0) continue;
+      arguments.push_back(option->get_name());
+      if (option->get_items_expected_max() == 0) continue;  // a flag
+      std::string value;
+      for (const std::string& part : option->results()) value += (value.empty() ? "" : ",") + part;
+      arguments.push_back(value);
+    }
+    return arguments;
+  };
+  return {given, [options] { return options->db; }, [options] { return options->json; }};
+}
+
+RunRequest ParseRunArguments(const std::vector<std::string>& arguments, const std::string& where) {
+  CLI::App app;
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  const auto options = Declare(app);
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // as CLI11 takes them
+  } catch (const CLI::ParseError& error) {
+    throw Error(ErrorKind::kUsage, {error.what(), "options of tnbench run", "", where, "tnbench run --help"});
+  }
+  RunRequest request = RequestOf(*options);
+  request.command = "tnbench run";
+  for (const std::string& argument : arguments) request.command += " " + ShellQuoted(argument);
+  return request;
 }
 
 }  // namespace tnb

@@ -16,6 +16,27 @@ const std::vector<CommandEntry>& Commands() {
        "  tnbench eval --method int8 --tasks hellaswag,boolq --data-dir DIR --limit 100\n"
        "  tnbench eval --rescore 3 --task-file my-gsm8k.json --data-dir DIR",
        false, DeclareEval},
+      {"sweep", "many cells: model by model, resumable, within a budget of time",
+       "  tnbench sweep recipes/sweeps/bits.json --dry-run\n"
+       "  tnbench sweep recipes/sweeps/bits.json --max-hours 8 --limit 100\n"
+       "  tnbench sweep --method svd:keep=0.4,svd:keep=0.6,svd:keep=0.8 --model smollm2-135m --tasks boolq "
+       "--data-dir DIR",
+       false, DeclareSweep},
+      {"nightly", "a suite, compared with the nights before; exit code 1 on a regression",
+       "  tnbench nightly examples/nightly/suite.json --db nightly.db --summary night.md --junit night.xml\n"
+       "  tnbench nightly examples/nightly/suite.json --db nightly.db --no-run",
+       false, DeclareNightly},
+      {"claims", "what papers claim, beside what was measured",
+       "  tnbench claims\n"
+       "  tnbench claims compactifai --db results.db\n"
+       "  tnbench claims compactifai --run --model smollm2-135m --limit 100 --data-dir DIR",
+       false, DeclareClaims},
+      {"rerun", "a run again, from its row: reproduced, numerically equal or different",
+       "  tnbench rerun 3\n"
+       "  tnbench rerun 3 --phases compress,quality --data-dir DIR",
+       false, DeclareRerun},
+      {"merge", "other databases' runs into this one, without duplicates",
+       "  tnbench merge laptop.db server.db --db all.db", false, DeclareMerge},
       {"report", "tables of what was measured",
        "  tnbench report --db results.db\n"
        "  tnbench report --model smollm2-135m --format csv > table.csv",
@@ -37,9 +58,11 @@ const std::vector<CommandEntry>& Commands() {
        "  tnbench show task sample-trivia --doc 3\n"
        "  tnbench show task gsm8k --num-fewshot 2 --model ./my-model --data-dir DIR",
        false, DeclareShow},
-      {"export", "the items of a run as JSON lines",
+      {"export", "rows as CSV or JSON lines, or the compressed model as a Hugging Face folder",
        "  tnbench export 3 --items > items.jsonl\n"
-       "  tnbench export 3 --items --tasks boolq",
+       "  tnbench export 3 --items --tasks boolq\n"
+       "  tnbench export --table metrics --format csv > metrics.csv\n"
+       "  tnbench export 3 --huggingface my-model --dtype bf16",
        false, DeclareExport},
       {"worker", "one phase in this process, as the driver starts it (spec on standard input)",
        "  tnbench worker speed < spec.json", true, DeclareWorker},

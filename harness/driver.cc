@@ -271,7 +271,7 @@ class CellRunner {
 
 }  // namespace
 
-DriverResult RunPlan(const Plan& plan, Store& store) {
+DriverResult RunPlan(const Plan& plan, Store& store, const DriverHooks& hooks) {
   InterruptGuard guard;
   store.CloseAbandonedRuns(store.PutMachine(ThisMachine()), IsAlive);
   DriverResult result;
@@ -279,6 +279,7 @@ DriverResult RunPlan(const Plan& plan, Store& store) {
   for (const PlannedCell& cell : plan.cells) {
     if (guard.Interrupted()) result.interrupted = true;
     if (result.interrupted) break;
+    if (hooks.may_begin && !hooks.may_begin(cell)) break;
     CellRunner runner(plan, cell, bases[cell.subject.get()], store, guard);
     result.runs.push_back(runner.Run());
     if (cell.method == plan.base) bases[cell.subject.get()] = runner.artefact();

@@ -3,6 +3,7 @@
 // (same model, method, settings and, where time matters, machine) is reused and said so on stderr.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "harness/cell.h"
@@ -16,8 +17,13 @@ struct DriverResult {
   bool interrupted = false;   // by SIGINT or SIGTERM; later cells were not begun
 };
 
+struct DriverHooks {
+  // Asked before each cell; false ends the plan there. Empty: all cells run.
+  std::function<bool(const PlannedCell& cell)> may_begin{};
+};
+
 // Throws Error when the store cannot be written or no worker can be started; running rows are closed first
 // where the store still takes them.
-DriverResult RunPlan(const Plan& plan, Store& store);
+DriverResult RunPlan(const Plan& plan, Store& store, const DriverHooks& hooks = {});
 
 }  // namespace tnb

@@ -162,10 +162,6 @@ class Store {
   DatasetRow Dataset(int64_t id) const;
   // By series and run; all suites when `suite` is empty.
   std::vector<ChangePointRow> ChangePoints(const std::string& suite = "") const;
-  // Wall seconds of finished phases that ran themselves, the newest first: what an estimate is made from.
-  // Empty texts do not restrict.
-  std::vector<double> PhaseSeconds(const std::string& phase, const std::string& model_hash,
-                                   const std::string& method, const std::string& machine_hash) const;
 
   // What Export knows: "runs", "phases", "metrics", "layers", "items", "samples", "changes".
   static std::vector<std::string> ExportTables();

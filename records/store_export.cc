@@ -1,4 +1,4 @@
-// Store: rows for other programs, and the few queries that commands over several runs need.
+// Store: rows for other programs, and the change points.
 #include <fmt/format.h>
 
 #include <map>
@@ -96,23 +96,6 @@ std::vector<ChangePointRow> Store::ChangePoints(const std::string& suite) const 
     }
   });
   return rows;
-}
-
-std::vector<double> Store::PhaseSeconds(const std::string& phase, const std::string& model_hash,
-                                        const std::string& method, const std::string& machine_hash) const {
-  std::vector<double> seconds;
-  Read("reading times of earlier phases", [&] {
-    SQLite::Statement statement(
-        *database_,
-        "SELECT p.seconds FROM phase p JOIN run_overview o ON o.run_id = p.run_id "
-        "WHERE p.status = 'ok' AND p.source_id IS NULL AND p.seconds IS NOT NULL AND p.name = ?1 "
-        "AND (?2 = '' OR o.model_hash = ?2) AND (?3 = '' OR o.method = ?3) AND (?4 = '' OR o.machine_hash = "
-        "?4) "
-        "ORDER BY p.id DESC");
-    Bind(statement, phase, model_hash, method, machine_hash);
-    while (statement.executeStep()) seconds.push_back(Cursor(statement).Real());
-  });
-  return seconds;
 }
 
 }  // namespace tnb

@@ -1,0 +1,336 @@
+#include "reports/night.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "reports/run_data.h"
+#include "reports/statistics/verdict.h"
+
+namespace tnb {
+namespace {
+
+constexpr int kResamples = 2000;  // only p below alpha matters, not its third digit
+
+// One night of one cell.
+struct Past {
+  RunData data;
+  std::set<std::string> own;  // phases that were measured in this run
+};
+
+Past LoadNight(const Store& store, const RunView& view) {
+  Past past{.data = LoadRun(store, view), .own = {}};
+  for (const auto& [name, phase] : past.data.phases) {
+    if (phase.status == PhaseStatus::kOk && phase.data_id == phase.id) past.own.insert(name);
+  }
+  return past;
+}
+
+std::string KeyOf(const std::string& phase, const MetricRow& row) {
+  return ColumnSpec{phase, row.name, row.task, row.filter, row.variant, row.unit}.Key();
+}
+
+// Numbers that are made of the items' log-likelihoods.
+bool IsLoglikelihood(const MetricRow& row) {
+  return row.name.find("perplexity") != std::string::npos || row.name.find("bits_per") != std::string::npos;
+}
+
+// What is watched when the suite does not say.
+std::optional<WatchedSeries> DefaultWatch(const std::string& phase, const MetricRow& row) {
+  const std::string key = KeyOf(phase, row);
+  if (phase == "speed" && row.variant.empty()) {
+    if (row.unit == "tokens/s") return WatchedSeries{key, true, 0.02};
+    if (row.name == "resident_peak") return WatchedSeries{key, false, 0.02};
+  }
+  if (phase == "training" && (row.name == "step_ms" || row.name == "peak_resident")) {
+    return WatchedSeries{key, false, 0.02};
+  }
+  if (phase == "compress") {
+    if (row.name == "stored_bytes") return WatchedSeries{key, false, 0.001};
+    if (row.name == "seconds") return WatchedSeries{key, false, 0.05};
+    if (row.name == "peak_resident") return WatchedSeries{key, false, 0.02};
+  }
+  return std::nullopt;
+}
+
+std::optional<WatchedSeries> Watched(const NightOptions& options, const std::string& phase,
+                                     const MetricRow& row) {
+  if (options.series.empty()) return DefaultWatch(phase, row);
+  for (const WatchedSeries& series : options.series) {
+    if (series.series == KeyOf(phase, row)) return series;
+  }
+  return std::nullopt;
+}
+
+// The nights of one cell: those before (oldest first) and tonight, and why there are none.
+class CellNights {
+ public:
+  CellNights(const Store& store, int64_t run_id, const NightOptions& options)
+      : store_(store), options_(options), tonight_(LoadNight(store, store.Run(run_id))) {
+    const RunView& now = tonight_.data.view;
+    for (const RunView& view : store.Runs({.method = now.method.text})) {
+      const bool good = view.run.status == RunStatus::kOk || view.run.status == RunStatus::kPartial;
+      const bool asked =
+          view.model.name == now.model.name && view.cell.settings_hash == now.cell.settings_hash;
+      if (!good || !asked || view.run.id >= run_id) continue;
+      if (view.model.hash != now.model.hash) {
+        elsewhere_ = "the model's weights changed since run " + std::to_string(view.run.id);
+      } else if (MachineClass(view.machine) != MachineClass(now.machine)) {
+        elsewhere_ = fmt::format("run {} is of another machine: {}, not {}", view.run.id, view.machine.name,
+                                 now.machine.name);
+      } else {
+        past_.push_back(LoadNight(store, view));
+      }
+    }
+  }
+
+  void Judge(Night* night) {
+    const RunData& now = tonight_.data;
+    if (now.view.run.status != RunStatus::kOk && now.view.run.status != RunStatus::kPartial) {
+      NightRow row = MakeRow("run", "");
+      row.verdict = NightVerdict::kRegression;
+      row.text = "the run " + ToString(now.view.run.status) + ": " + now.view.run.message;
+      night->rows.push_back(row);
+    }
+    for (const auto& [phase, metric] : now.metrics) {
+      if (phase == "quality" || tonight_.own.count(phase) == 0) continue;
+      if (const auto watched = Watched(options_, phase, metric)) JudgeWatched(phase, metric, *watched, night);
+    }
+    JudgeQuality(night);
+    JudgeLimits(night);
+  }
+
+ private:
+  NightRow MakeRow(const std::string& series, const std::string& unit) const {
+    return {.run = tonight_.data.view.run.id,
+            .model = tonight_.data.view.model.name,
+            .method = tonight_.data.view.method.text,
+            .series = series,
+            .unit = unit};
+  }
+
+  // The numbers of the nights before that are of the same protocol, and where they come from.
+  struct Series {
+    std::vector<double> values;
+    std::vector<const Past*> nights;
+    std::string refused;  // why some night was left out
+  };
+
+  Series Collect(const std::string& phase, const MetricRow& metric) const {
+    Series series;
+    series.refused = elsewhere_;
+    const ColumnSpec column{phase, metric.name, metric.task, metric.filter, metric.variant, metric.unit};
+    const std::string key = column.Key();
+    for (const Past& past : past_) {
+      if (past.own.count(phase) == 0) continue;
+      const MetricRow* row = Find(past.data, column);
+      if (row == nullptr) continue;
+      if (phase == "quality" && past.data.protocols.at(key) != tonight_.data.protocols.at(key)) {
+        series.refused = fmt::format("run {} has another protocol: {}, not {}", past.data.view.run.id,
+                                     past.data.protocols.at(key), tonight_.data.protocols.at(key));
+        continue;
+      }
+      series.values.push_back(row->value);
+      series.nights.push_back(&past);
+    }
+    return series;
+  }
+
+  // Nothing to compare with: the first night, or nights that must not be compared.
+  static void NoHistory(const Series& series, NightRow* row) {
+    row->verdict = series.refused.empty() ? NightVerdict::kTooFewNights : NightVerdict::kNotComparable;
+    row->text = series.refused.empty() ? "the first night" : series.refused;
+  }
+
+  void AddChanges(const Series& series, const std::string& key, const std::string& unit, double tonight,
+                  double floor, Night* night) const {
+    std::vector<double> values = series.values;
+    values.push_back(tonight);
+    if (values.size() < options_.watch.least_history) return;
+    const std::vector<size_t> starts = FindPieces(values, options_.watch.nights, floor / 2);
+    const auto level = [&](size_t piece) {
+      const size_t end = piece + 1 < starts.size() ? starts[piece + 1] : values.size();
+      return Median(std::span(values).subspan(starts[piece], end - starts[piece]));
+    };
+    for (size_t i = 1; i < starts.size(); ++i) {
+      if (std::fabs(level(i) / level(i - 1) - 1) <= floor) continue;
+      const int64_t run = starts[i] < series.nights.size() ? series.nights[starts[i]]->data.view.run.id
+                                                           : tonight_.data.view.run.id;
+      night->changes.push_back({.run_id = run,
+                                .suite = options_.suite,
+                                .series = key,
+                                .level_before = level(i - 1),
+                                .level_after = level(i),
+                                .unit = unit});
+    }
+  }
+
+  void JudgeWatched(const std::string& phase, const MetricRow& metric, const WatchedSeries& watched,
+                    Night* night) const {
+    NightRow row = MakeRow(KeyOf(phase, metric), metric.unit);
+    row.tonight = metric.value;
+    const Series series = Collect(phase, metric);
+    bool positive = metric.value > 0 && std::isfinite(metric.value);
+    for (const double value : series.values) positive = positive && value > 0 && std::isfinite(value);
+    if (series.values.empty()) {
+      NoHistory(series, &row);
+    } else if (!positive) {
+      row.verdict = NightVerdict::kNotComparable;
+      row.text = "a number is infinite or not positive";
+    } else {
+      std::vector<double> values = series.values;
+      values.push_back(metric.value);
+      WatchOptions watch = options_.watch;
+      watch.floor = watched.floor;
+      watch.higher_is_better = watched.higher_is_better;
+      const SeriesJudgment judgment = JudgeSeries(values, watch);
+      row.verdict = judgment.verdict;
+      if (judgment.nights == 0) {
+        row.text = fmt::format("nights before: {}, needed: {}", series.values.size(), watch.least_history);
+      } else {
+        row.level = judgment.level;
+        row.change = judgment.change;
+        row.text = fmt::format("{} nights at this level; {:.1f} % would be said", judgment.nights,
+                               100 * judgment.threshold);
+      }
+      AddChanges(series, row.series, row.unit, metric.value, watched.floor, night);
+    }
+    night->rows.push_back(row);
+  }
+
+  // Scores of the items of a run, by document and prompt; of perplexities the log-likelihoods.
+  std::map<std::string, double> Scores(const RunData& data, const MetricRow& metric) const {
+    std::map<std::string, double> scores;
+    for (const ItemRow& item : store_.Items(data.phases.at("quality").data_id, metric.task)) {
+      Json score = item.scores.value(metric.name, Json());
+      if (!score.is_number()) score = item.scores.value(metric.name + "," + metric.filter, Json());
+      if (!score.is_number() && IsLoglikelihood(metric)) score = item.scores.value("loglikelihood", Json());
+      if (score.is_number())
+        scores[item.prompt_sha256 + std::to_string(item.doc_index)] = score.get<double>();
+    }
+    return scores;
+  }
+
+  void JudgeQuality(Night* night) const {
+    if (tonight_.own.count("quality") == 0) return;
+    std::vector<NightRow> rows;
+    std::vector<size_t> tested;  // rows with a test
+    std::vector<double> p_values, differences;
+    for (const auto& [phase, metric] : tonight_.data.metrics) {
+      if (phase != "quality" || !metric.main) continue;
+      NightRow row = MakeRow(KeyOf(phase, metric), metric.unit);
+      row.tonight = metric.value;
+      const Series series = Collect(phase, metric);
+      if (series.values.empty()) {
+        NoHistory(series, &row);
+        rows.push_back(row);
+        continue;
+      }
+      WatchOptions watch = options_.watch;
+      const size_t reference = ReferenceNight(series.values, watch);
+      const Past& before = *series.nights[reference];
+      row.level = series.values[reference];
+      row.change = metric.value - *row.level;
+      std::vector<double> first, second;
+      const auto old_scores = Scores(before.data, metric), new_scores = Scores(tonight_.data, metric);
+      for (const auto& [key, score] : new_scores) {
+        const auto found = old_scores.find(key);
+        if (found == old_scores.end()) continue;
+        first.push_back(found->second);
+        second.push_back(score);
+      }
+      if (first.size() < 2 || first.size() != new_scores.size() || first.size() != old_scores.size()) {
+        row.verdict = NightVerdict::kNotComparable;
+        row.text = fmt::format("the items of run {} are not the same ones", before.data.view.run.id);
+        rows.push_back(row);
+        continue;
+      }
+      const TestOptions test = {.alpha = options_.accuracy_alpha, .resampling = {.resamples = kResamples}};
+      const auto binary = [](double score) { return score == 0 || score == 1; };
+      const bool shares = std::all_of(first.begin(), first.end(), binary) &&
+                          std::all_of(second.begin(), second.end(), binary);
+      const Comparison comparison =
+          shares ? CompareShares(first, second, {}, test) : CompareMeans(first, second, {}, {}, 0, test);
+      row.text = fmt::format("{} items against run {}: {} (p {:.2g})", first.size(), before.data.view.run.id,
+                             comparison.identical ? "the same answers" : comparison.test, comparison.p);
+      if (shares && !comparison.identical) {
+        row.text += fmt::format("; {} lost, {} won", comparison.flips.first, comparison.flips.second);
+      }
+      tested.push_back(rows.size());
+      p_values.push_back(comparison.p);
+      differences.push_back(comparison.difference);  // of scores and log-likelihoods more is better
+      rows.push_back(row);
+      if (metric.value > 0 && *row.level > 0) {
+        AddChanges(series, row.series, row.unit, metric.value, options_.watch.floor, night);
+      }
+    }
+    const std::vector<double> adjusted = p_values.empty() ? p_values : Holm(p_values);
+    for (size_t i = 0; i < tested.size(); ++i) {
+      if (adjusted[i] >= options_.accuracy_alpha) continue;
+      rows[tested[i]].verdict = differences[i] < 0 ? NightVerdict::kRegression : NightVerdict::kImprovement;
+    }
+    night->rows.insert(night->rows.end(), rows.begin(), rows.end());
+  }
+
+  void JudgeLimits(Night* night) const {
+    for (const NightLimit& limit : options_.limits) {
+      if (!limit.method.empty() && limit.method != tonight_.data.view.method.text) continue;
+      NightRow row = MakeRow("limit " + limit.series, "");
+      const MetricRow* found = nullptr;
+      for (const auto& [phase, metric] : tonight_.data.metrics) {
+        if (KeyOf(phase, metric) == limit.series) found = &metric;
+      }
+      if (found == nullptr) {
+        row.verdict = NightVerdict::kNotComparable;
+        row.text = "not measured tonight";
+      } else {
+        row.unit = found->unit;
+        row.tonight = found->value;
+        const bool low = limit.least && !(found->value >= *limit.least);
+        const bool high = limit.most && !(found->value <= *limit.most);
+        row.verdict = low || high ? NightVerdict::kRegression : NightVerdict::kFine;
+        row.text = fmt::format("{}{}", limit.least ? fmt::format("at least {} ", *limit.least) : "",
+                               limit.most ? fmt::format("at most {}", *limit.most) : "");
+      }
+      night->rows.push_back(row);
+    }
+  }
+
+  const Store& store_;
+  const NightOptions& options_;
+  Past tonight_;
+  std::vector<Past> past_;
+  std::string elsewhere_;
+};
+
+}  // namespace
+
+std::string MachineClass(const MachineRow& machine) {
+  Json facts = machine.facts;
+  if (facts.is_object()) facts.erase("system");
+  return facts.dump();
+}
+
+Night JudgeNight(const Store& store, const std::vector<int64_t>& runs, const NightOptions& options) {
+  CheckWatchOptions(options.watch);
+  if (!(options.accuracy_alpha > 0 && options.accuracy_alpha < 1)) {
+    throw Error(ErrorKind::kUsage, {"value out of range", "above 0, below 1", "", "accuracy_alpha", ""});
+  }
+  Night night;
+  for (const int64_t run : runs) CellNights(store, run, options).Judge(&night);
+  return night;
+}
+
+int NightExitCode(const Night& night) {
+  int code = 0;
+  for (const NightRow& row : night.rows) {
+    if (row.verdict == NightVerdict::kRegression) return 1;
+    if (row.verdict == NightVerdict::kNotComparable) code = 3;
+  }
+  return code;
+}
+
+}  // namespace tnb

@@ -1,0 +1,63 @@
+// `tnbench nightly`: tonight's runs against the nights before, of the same model (by content), method,
+// settings and class of machine. Times and memory by their history (reports/history.h), accuracy item by item
+// against the night at which the present level began (exact McNemar or sign flips, Holm over the run's
+// tasks), and absolute limits. A night is a run whose phase was measured, not reused.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "records/store.h"
+#include "reports/history.h"
+
+namespace tnb {
+
+// Which series are watched: "speed.decode_64", "compress.stored_bytes" (phase, then ColumnSpec::Key's parts).
+struct WatchedSeries {
+  std::string series{};
+  bool higher_is_better = false;
+  double floor = 0.02;
+};
+
+struct NightLimit {
+  std::string series{};
+  std::string method{};  // canonical; empty: every method
+  std::optional<double> least{}, most{};
+};
+
+struct NightOptions {
+  std::string suite{};
+  WatchOptions watch{};
+  double accuracy_alpha = 0.01;
+  std::vector<WatchedSeries> series{};  // empty: rates, step time, compression time, peaks, stored bytes
+  std::vector<NightLimit> limits{};
+};
+
+struct NightRow {
+  int64_t run = 0;
+  std::string model{}, method{}, series{}, unit{};
+  NightVerdict verdict = NightVerdict::kFine;
+  std::optional<double> tonight{}, level{}, change{};  // change: relative; of shares the difference
+  std::string text{};                                  // what was compared, or why not
+};
+
+struct Night {
+  std::vector<NightRow> rows;
+  std::vector<ChangePointRow> changes;  // steps in the watched series, all that are known now
+};
+
+// Judges these runs (tonight's, one a cell).
+Night JudgeNight(const Store& store, const std::vector<int64_t>& runs, const NightOptions& options);
+
+// Facts of a machine that make its times comparable: all but the version of the system.
+std::string MachineClass(const MachineRow& machine);
+
+// 1 when there is a regression, else 3 when something is not comparable, else 0.
+int NightExitCode(const Night& night);
+std::string NightMarkdown(const NightOptions& options, const Night& night);
+// JUnit XML, as Jenkins, GitLab and others read it: a failure a regression; what is not comparable or has too
+// few nights is skipped.
+std::string NightJUnit(const NightOptions& options, const Night& night);
+
+}  // namespace tnb
