@@ -136,7 +136,7 @@ void CompareProtocol(const Claim& claim, const RunData& run, MeasuredClaim* resu
   if (view.cell.settings.value("weights", "") == "random") mismatches.push_back("random weights");
   Json content = Json::object();
   if (const MetricRow* row = FindMeasured(run, *claim.measure)) {
-    const ColumnSpec column = TaskColumn(*row);
+    const ColumnSpec column = TaskColumn(claim.measure->phase, *row);
     const auto found = run.protocol_contents.find(column.Key());
     if (claim.measure->phase == "quality" && found != run.protocol_contents.end()) content = found->second;
   }

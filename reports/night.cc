@@ -128,7 +128,8 @@ class CellNights {
       if (past.own.count(phase) == 0) continue;
       const MetricRow* row = Find(past.data, column);
       if (row == nullptr) continue;
-      if (phase == "quality" && past.data.protocols.at(key) != tonight_.data.protocols.at(key)) {
+      const bool has_protocol = tonight_.data.protocols.count(key) != 0;
+      if (has_protocol && past.data.protocols.at(key) != tonight_.data.protocols.at(key)) {
         series.refused = fmt::format("run {} has another protocol: {}, not {}", past.data.view.run.id,
                                      past.data.protocols.at(key), tonight_.data.protocols.at(key));
         continue;

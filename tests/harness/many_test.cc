@@ -27,7 +27,7 @@ Json Block(const Json& more) {
 }
 
 TEST_CASE("shell words survive quoting") {
-  for (const std::string& word : {"plain", "with space", "it's", "", "re(a|b)", "a\\b", "$HOME", "\"q\""}) {
+  for (const std::string word : {"plain", "with space", "it's", "", "re(a|b)", "a\\b", "$HOME", "\"q\""}) {
     const std::vector<std::string> words = ShellWords("tnbench " + ShellQuoted(word) + " x");
     REQUIRE(words.size() == 3);
     CHECK(words[1] == word);
