@@ -110,6 +110,8 @@ std::optional<uint64_t> Transfer(HttpClient& client, const DownloadFile& file, P
   streamed.sink = [&](std::string_view piece) {
     if (unusable) return;
     if (total && partial.size() + piece.size() > *total) {
+      // What came before is part of the same wrong content, however the network cut it.
+      partial.Restart("");
       throw Error(ErrorKind::kData, {"the server sends more than the file has",
                                      std::to_string(*total) + " bytes", "", where, "try again later"});
     }

@@ -4,15 +4,12 @@ PLAN is a JSON file {"path?query": [answer, ...]}: each request takes the next a
 It is read anew for every request, so that a test may change it. An answer has any of
   status, headers         {port} and {other} in header values become the server's two ports
   body | size | file      the text, or so many bytes 0, 1, ... 250, 0, ..., or a file's content
-  length                  what Content-Length says, if not the truth;
-- 1:none,
-    the connection 's end is the body' s cut the connection ends after so many bytes of the body stall seconds
-        of silence in the middle of the body etag,
-    ranges ranges
-    false:Range is ignored;
-otherwise Range and If -
-    Range are honored offset_by the part sent begins so many bytes too late The two ports are printed,
-    one line each./ log answers with all requests so far, as JSON; a request with an absolute
+  length                  what Content-Length says, if not the truth; -1: none, the connection's end is the body's
+  cut                     the connection ends after so many bytes of the body
+  stall                   seconds of silence in the middle of the body
+  etag, ranges            ranges false: Range is ignored; otherwise Range and If-Range are honored
+  offset_by               the part sent begins so many bytes too late
+The two ports are printed, one a line. /log answers with all requests so far, as JSON; a request with an absolute
 URI (as to a proxy) is found in PLAN by that URI.
 """
 
