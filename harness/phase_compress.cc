@@ -17,6 +17,7 @@
 #include "models/checkpoint.h"
 #include "models/engine/artefact.h"
 #include "models/engine/model.h"
+#include "models/formats/grid.h"
 
 namespace tnb {
 namespace {
@@ -24,7 +25,7 @@ namespace {
 // Where the weights come from: a checkpoint, or a normal distribution.
 class WeightSupply {
  public:
-  explicit WeightSupply(const Json& spec) {
+  WeightSupply(const Json& spec, const Recipe& recipe) {
     const Json model = Require<Json>(spec, "model", "spec");
     config_ = ConfigFromJson(Require<Json>(model, "config", "spec"), "spec");
     source_.name = Require<std::string>(model, "name", "spec");
@@ -32,6 +33,10 @@ class WeightSupply {
     source_.hash = Require<std::string>(model, "hash", "spec");
     source_.random_weights = Require<bool>(model, "random", "spec");
     if (source_.random_weights) {
+      if (Rewrites(recipe)) {
+        throw Error(ErrorKind::kUsage, recipe.stages[0].text + " needs the weights of a checkpoint",
+                    "leave out --weights random");
+      }
       seed_ = Require<uint64_t>(spec.at("settings"), "seed", "spec");
       return;
     }
@@ -41,6 +46,8 @@ class WeightSupply {
       throw Error(ErrorKind::kData,
                   {"the checkpoint changed while it was being measured", "", "", source_.path, ""});
     }
+    checkpoint_ = Rewrite(recipe, checkpoint_);
+    config_ = checkpoint_->config();
   }
 
   const ModelConfig& config() const { return config_; }
@@ -66,13 +73,39 @@ class WeightSupply {
  private:
   ModelConfig config_;
   ModelSource source_;
-  std::unique_ptr<Checkpoint> checkpoint_;
+  std::shared_ptr<const Checkpoint> checkpoint_;
   uint64_t seed_ = 0, count_ = 0;
 };
 
 struct StageTotal {
   double seconds = 0;
   int64_t linears = 0;
+};
+
+// Linears whose weights lay on a grid before this method touched them.
+class GridWatch {
+ public:
+  // Into the rows of this linear, too: "grid": {"group", "levels"}.
+  void Look(const LinearSlot& slot, Json& found) {
+    const at::Tensor weights = slot.linear->weight(0)->Dense();
+    const auto grid = FindGrid(weights.const_data_ptr<float>(), weights.size(0), weights.size(1));
+    if (!grid) return;
+    ++linears_;
+    coarsest_ = std::max(coarsest_, grid->levels);
+    found = {{"group", grid->group}, {"levels", grid->levels}};
+  }
+  void Report(int64_t of, Emitter& emit) const {
+    emit.Metric("grid_linears", static_cast<double>(linears_), "linears");
+    if (linears_ == 0) return;
+    emit.Log("warning",
+             std::to_string(linears_) + " of " + std::to_string(of) + " linears lie on a grid of " +
+                 std::to_string(coarsest_) +
+                 " levels or fewer: they were quantized before, and a quantizer that hits the grid "
+                 "looks lossless; rotate+METHOD takes the model off it");
+  }
+
+ private:
+  int64_t linears_ = 0, coarsest_ = 0;
 };
 
 Json LayerJson(const LayerOutcome& outcome) {
@@ -130,8 +163,10 @@ void EmitTotals(Emitter& emit, const ModelConfig& config, const WeightSize& tota
 
 void RunCompress(const Json& spec, Emitter& emit) {
   const auto start = std::chrono::steady_clock::now();
-  WeightSupply supply(spec);
   const Recipe recipe = ParseRecipe(Require<std::string>(spec, "method", "spec"));
+  WeightSupply supply(spec, recipe);
+  // What a reduction is relative to: the model as it came, whatever a stage makes of its head.
+  const ModelConfig original = ConfigFromJson(spec.at("model").at("config"), "spec");
   const std::filesystem::path path = Require<std::string>(spec.at("artefact"), "path", "spec");
   std::error_code failure;
   std::filesystem::create_directories(path.parent_path(), failure);
@@ -144,6 +179,7 @@ void RunCompress(const Json& spec, Emitter& emit) {
   std::map<size_t, StageTotal> stages;
   const int64_t linears = 7 * supply.config().block_count + (supply.config().tied_head ? 1 : 2);
   int64_t done = 0;
+  GridWatch grids;
   const auto norm = [&](const std::string& name, int64_t size) {
     const at::Tensor values = supply.Norm(name, size);
     writer.AddNorm(name, values);
@@ -157,13 +193,17 @@ void RunCompress(const Json& spec, Emitter& emit) {
     slot.kind = place.kind;
     slot.block = place.block;
     slot.linear = supply.Read(place, rows, cols);
-    Json layers = Json::array();
+    Json layers = Json::array(), grid;
+    if (!supply.source().random_weights) grids.Look(slot, grid);
     for (const LayerOutcome& outcome : ApplyRecipe(recipe, slot)) {
       layers.push_back(LayerJson(outcome));
       stages[outcome.stage].seconds += outcome.seconds;
       ++stages[outcome.stage].linears;
     }
     if (layers.empty()) layers.push_back(UntouchedJson(recipe, slot, rows, cols));
+    if (!grid.is_null()) {
+      for (Json& layer : layers) layer["detail"]["grid"] = grid;
+    }
     writer.AddLinear(slot.name, *slot.linear);
     total += slot.linear->size();
     emit.Emit({{"type", "layers"}, {"rows", layers}});
@@ -180,8 +220,9 @@ void RunCompress(const Json& spec, Emitter& emit) {
                {"seconds", stages[i].seconds},
                {"detail", {{"linears", stages[i].linears}}}});
   }
+  if (!supply.source().random_weights) grids.Report(linears, emit);
   const auto bytes = static_cast<int64_t>(std::filesystem::file_size(path));
-  EmitTotals(emit, supply.config(), total, bytes, elapsed.count());
+  EmitTotals(emit, original, total, bytes, elapsed.count());
   emit.Emit({{"type", "artefact"}, {"path", path.string()}, {"sha256", Sha256File(path)}, {"bytes", bytes}});
 }
 

@@ -6,12 +6,25 @@
 
 namespace tnb {
 
+bool Rewrites(const Recipe& recipe) {
+  return !recipe.stages.empty() && recipe.stages[0].entry->description.rewrites;
+}
+
+std::shared_ptr<const Checkpoint> Rewrite(const Recipe& recipe, std::shared_ptr<const Checkpoint> source) {
+  for (const RecipeStage& stage : recipe.stages) {
+    if (const auto* rewriting = dynamic_cast<const RewritingStage*>(stage.stage.get())) {
+      source = rewriting->Rewrite(std::move(source));
+    }
+  }
+  return source;
+}
+
 std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot) {
   std::vector<LayerOutcome> outcomes;
   at::Tensor original;
   for (size_t i = 0; i < recipe.stages.size(); ++i) {
     const RecipeStage& stage = recipe.stages[i];
-    if (!stage.selector.Matches(slot)) continue;
+    if (stage.entry->description.rewrites || !stage.selector.Matches(slot)) continue;
     if (slot.kind == LinearKind::kEmbedding && !stage.entry->description.takes_embedding) continue;
     if (!original.defined()) original = slot.linear->Rebuild();
     LayerOutcome outcome;

@@ -180,8 +180,19 @@ Recipe ParseRecipe(const std::string& text) {
     if (preset.name == text) expanded = preset.recipe;
   }
   Recipe recipe;
+  std::string compressed;  // a stage before that is not a rewriting one
   for (const std::string& part : SplitOutsideParentheses(expanded, '+')) {
     recipe.stages.push_back(ParseStage(part));
+    const StageDescription& description = recipe.stages.back().entry->description;
+    if (!description.rewrites) {
+      compressed = description.name;
+    } else if (!compressed.empty()) {
+      throw Error(ErrorKind::kUsage, {description.name + " rewrites the whole model, so it comes first",
+                                      description.name + "+" + compressed, expanded, "", ""});
+    } else if (recipe.stages.back().selector.text() != "all") {
+      throw Error(ErrorKind::kUsage, {description.name + " rewrites the whole model", "no selector",
+                                      "@" + recipe.stages.back().selector.text(), "", ""});
+    }
     recipe.text += (recipe.text.empty() ? "" : "+") + recipe.stages.back().text;
   }
   return recipe;

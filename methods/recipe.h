@@ -4,6 +4,7 @@
 //   |
 //              blocks(a-b) | untouched | re(REGEX)
 // Items of one kind widen a selector (q/k), blocks(..) narrows it (q/blocks(3-5): q of blocks 3 to 5).
+// Stages that rewrite the model (fold-norms, rotate) stand first.
 #pragma once
 
 #include <memory>
@@ -55,6 +56,10 @@ std::vector<std::string> SplitMethodList(const std::string& text);
 
 // The parts of `text` between separators that are not inside parentheses; at least one.
 std::vector<std::string> SplitOutsideParentheses(const std::string& text, char separator);
+
+// The checkpoint that the recipe's other stages see: rewritten by its RewritingStages, in order.
+std::shared_ptr<const Checkpoint> Rewrite(const Recipe& recipe, std::shared_ptr<const Checkpoint> source);
+bool Rewrites(const Recipe& recipe);
 
 // What one stage did to one linear.
 struct LayerOutcome {

@@ -1,4 +1,5 @@
 // The one list of stages: a new stage is one file pair and one line here.
+#include "methods/equivalent/equivalent.h"
 #include "methods/factorize/mpo.h"
 #include "methods/factorize/svd.h"
 #include "methods/quantize/integer.h"
@@ -13,6 +14,7 @@ const std::vector<StageEntry>& StageRegistry() {
       CastEntry("fp32"), CastEntry("bf16"), CastEntry("fp16"),  // storage
       Int8Entry(),       Int4Entry(),                           // quantization
       SvdEntry(),        MpoEntry(),                            // factorization
+      FoldNormsEntry(),  RotateEntry(),                         // equivalent models
   };
   return entries;
 }

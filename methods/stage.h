@@ -2,9 +2,9 @@
 // registers them all. A method is a recipe of stages, "mpo:keep=0.6+int8"; recipe.h reads and canonicalizes
 // it. methods/ may use models/ and base/, nothing else.
 //
-// A Stage changes linears (factorizations) or weights (storage formats). Stages of today are local: each
-// linear is compressed without looking at the rest of the model, so that a large model streams through linear
-// by linear.
+// A Stage changes linears (factorizations) or weights (storage formats). Most are local: each linear is
+// compressed without looking at the rest of the model, so that a large model streams through linear by
+// linear. A RewritingStage makes another checkpoint of the model before the first linear is read.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -38,6 +38,7 @@ struct StageDescription {
   std::vector<ParameterDescription> parameters;
   std::string selector;          // default selector
   bool takes_embedding = false;  // may be applied to the embedding matrix
+  bool rewrites = false;         // a RewritingStage
   std::string reference;         // paper or release it follows
 };
 
@@ -67,6 +68,14 @@ class Stage {
   virtual ~Stage() = default;
   // Changes slot.linear (replaces it, or replaces its weights). Deterministic. Errors name the legal range.
   virtual LinearReport Apply(LinearSlot& slot) const = 0;
+};
+
+// A stage that makes another checkpoint of the whole model, and changes no linear by itself. Such stages
+// stand at the beginning of a recipe and take no selector.
+class RewritingStage : public Stage {
+ public:
+  virtual std::shared_ptr<const Checkpoint> Rewrite(std::shared_ptr<const Checkpoint> source) const = 0;
+  LinearReport Apply(LinearSlot&) const final { return {}; }
 };
 
 // Name, description and maker of a stage: one entry of the list in registry.cc.

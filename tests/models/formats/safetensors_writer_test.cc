@@ -1,4 +1,5 @@
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -106,6 +107,24 @@ TEST_CASE("without Finish nothing remains and the old file stays") {
   }
   CHECK(FilesIn(folder) == 1);
   CHECK(ReadFile(folder / "x.safetensors") == "old");
+}
+
+TEST_CASE("what a killed writer left is removed by the next one, what a living one writes is not") {
+  const TemporaryFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  REQUIRE(child > 0);
+  REQUIRE(::waitpid(child, nullptr, 0) == child);
+  const std::filesystem::path target = folder / "x.safetensors";
+  const auto unfinished = [&](const std::string& end) { return target.string() + ".part" + end; };
+  const std::vector<std::string> kept = {std::to_string(::getppid()), std::to_string(child) + "x", ""};
+  WriteText(unfinished(std::to_string(child)), "dead");
+  WriteText(folder / ("y.safetensors.part" + std::to_string(child)), "of another file");
+  for (const std::string& end : kept) WriteText(unfinished(end), "not to be touched");
+  SafetensorsWriter(target, 0).Finish();
+  CHECK_FALSE(std::filesystem::exists(unfinished(std::to_string(child))));
+  for (const std::string& end : kept) CHECK(std::filesystem::exists(unfinished(end)));
+  CHECK(FilesIn(folder) == 5);
 }
 
 TEST_CASE("a full disk is an error with a hint and leaves nothing") {
