@@ -4,6 +4,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -85,27 +86,35 @@ struct StageTotal {
 // Linears whose weights lay on a grid before this method touched them.
 class GridWatch {
  public:
-  // Into the rows of this linear, too: "grid": {"group", "levels"}.
-  void Look(const LinearSlot& slot, Json& found) {
-    const at::Tensor weights = slot.linear->weight(0)->Dense();
+  // {"group", "levels"} for the rows of this linear, or null.
+  Json Look(const LinearSlot& slot) {
+    // Some rows are enough, and a large matrix needs no copy.
+    const int64_t rows = slot.linear->out_features();
+    const at::Tensor weights =
+        slot.linear->weight(0)->Rows(at::arange(0, rows, std::max<int64_t>(1, rows / kGridRows), at::kLong));
     const auto grid = FindGrid(weights.const_data_ptr<float>(), weights.size(0), weights.size(1));
-    if (!grid) return;
+    if (!grid) return nullptr;
     ++linears_;
-    coarsest_ = std::max(coarsest_, grid->levels);
-    found = {{"group", grid->group}, {"levels", grid->levels}};
+    ++kinds_[std::to_string(std::bit_width(static_cast<uint64_t>(grid->levels - 1))) + " bits in groups of " +
+             std::to_string(grid->group) + " columns"];
+    return {{"group", grid->group}, {"levels", grid->levels}};
   }
   void Report(int64_t of, Emitter& emit) const {
     emit.Metric("grid_linears", static_cast<double>(linears_), "linears");
     if (linears_ == 0) return;
+    std::string list;
+    for (const auto& [kind, count] : kinds_) {
+      list += (list.empty() ? "" : "; ") + std::to_string(count) + ": " + kind;
+    }
     emit.Log("warning",
-             std::to_string(linears_) + " of " + std::to_string(of) + " linears lie on a grid of " +
-                 std::to_string(coarsest_) +
-                 " levels or fewer: they were quantized before, and a quantizer that hits the grid "
-                 "looks lossless; rotate+METHOD takes the model off it");
+             std::to_string(linears_) + " of " + std::to_string(of) + " linears lie on a grid (" + list +
+                 "): they were quantized before, and a quantizer that hits the grid looks lossless; "
+                 "rotate+METHOD takes the model off it");
   }
 
  private:
-  int64_t linears_ = 0, coarsest_ = 0;
+  int64_t linears_ = 0;
+  std::map<std::string, int64_t> kinds_;
 };
 
 Json LayerJson(const LayerOutcome& outcome) {
@@ -193,8 +202,8 @@ void RunCompress(const Json& spec, Emitter& emit) {
     slot.kind = place.kind;
     slot.block = place.block;
     slot.linear = supply.Read(place, rows, cols);
-    Json layers = Json::array(), grid;
-    if (!supply.source().random_weights) grids.Look(slot, grid);
+    Json layers = Json::array();
+    const Json grid = supply.source().random_weights ? Json() : grids.Look(slot);
     for (const LayerOutcome& outcome : ApplyRecipe(recipe, slot)) {
       layers.push_back(LayerJson(outcome));
       stages[outcome.stage].seconds += outcome.seconds;

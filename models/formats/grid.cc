@@ -7,14 +7,14 @@
 namespace tnb {
 namespace {
 
-constexpr int64_t kMostLevels = 256, kRows = 64;
+constexpr int64_t kMostLevels = 256;
 constexpr double kShare = 0.95;
 
 // Levels that hold `kShare` of the groups of this width, 0 when fewer lie on a grid.
 int64_t LevelsOfGroups(const float* weights, int64_t rows, int64_t cols, int64_t width) {
   std::vector<int64_t> levels;
   int64_t none = 0;
-  const int64_t step = std::max<int64_t>(1, rows / kRows);
+  const int64_t step = std::max<int64_t>(1, rows / kGridRows);
   for (int64_t row = 0; row < rows; row += step) {
     // The short group at the end of a row has fewer values to contradict a grid.
     for (int64_t begin = 0; begin + width <= cols; begin += width) {

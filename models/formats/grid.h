@@ -15,7 +15,8 @@ struct GridFinding {
 
 // The largest group on whose grid at least 95 % of the groups of `weights` (fp32 [rows, cols]) lie; nothing
 // when not even 16 columns share one of 256 levels or fewer. Constant groups say nothing and are not counted.
-// Looks at 64 rows, evenly spread.
+// Looks at about kGridRows rows, evenly spread.
+constexpr int64_t kGridRows = 64;
 std::optional<GridFinding> FindGrid(const float* weights, int64_t rows, int64_t cols);
 
 // Levels of the coarsest grid of equal steps that holds all `count` values, or 0 when it would have more than
