@@ -1,6 +1,6 @@
-// Attention over the cache without copying it. Keys lie transposed and values by slot, so that both q · kᵀ
-// and p · v are the panel multiplication of panel_kernels.h; every query row is computed in the order of its
-// keys, whatever pieces (spans) they lie in and whatever other queries are computed with it.
+// Attention over the cache without copying it. Keys lie in panels of 32 slots and values by slot, so that
+// both q · kᵀ and p · v are the panel multiplication of panel_kernels.h; every query row is computed in the
+// order of its keys, whatever pieces (spans) they lie in and whatever other queries are computed with it.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -25,10 +25,31 @@ struct Tile {
 
 struct Shape {
   int64_t heads, kv_heads, head_size, group;
-  int64_t slots;        // distance of key rows
   int64_t value_width;  // padded head size
-  int64_t value_slots;
+  int64_t slots;        // a multiple of the panel
 };
+
+// scores[row][0, count) = queries · keys of the slots [slot, slot + count). `head_keys`: panels [head
+// size][32]. Whole panels are written where they belong, also past the end, where the next slots or nobody
+// follow.
+void ScoreSlots(const float* queries, int64_t rows, int64_t head_size, const float* head_keys, int64_t slot,
+                int64_t count, float* scores, int64_t stride) {
+  for (int64_t done = 0; done < count;) {
+    const int64_t lane = (slot + done) % kPanel, width = std::min(kPanel - lane, count - done);
+    const float* panel = head_keys + (slot + done) / kPanel * kPanel * head_size;
+    if (lane == 0) {
+      kernels::MultiplyF32(panel, kPanel, queries, head_size, rows, head_size, scores + done, stride, false);
+    } else {
+      thread_local std::vector<float> whole;
+      whole.resize(static_cast<size_t>(rows * kPanel));
+      kernels::MultiplyF32(panel, kPanel, queries, head_size, rows, head_size, whole.data(), kPanel, false);
+      for (int64_t row = 0; row < rows; ++row) {
+        std::copy_n(whole.data() + row * kPanel + lane, width, scores + row * stride + done);
+      }
+    }
+    done += width;
+  }
+}
 
 void ComputeTile(const Tile& tile, const Shape& shape, const float* q, const float* keys, const float* values,
                  int64_t window, float* out) {
@@ -56,16 +77,14 @@ void ComputeTile(const Tile& tile, const Shape& shape, const float* q, const flo
       queries[static_cast<size_t>(row * shape.head_size + j)] = from[j] * scale;
   }
 
-  // Keys [begin, end) of the run, piece by piece; the last panel of a piece writes past its end, where the
-  // next piece or nobody follows.
+  // Keys [begin, end) of the run, piece by piece.
   const float* head_keys = keys + tile.kv_head * shape.head_size * shape.slots;
   int64_t logical = 0;
   for (const CacheSpan& span : tile.run->spans) {
     const int64_t from = std::max(begin, logical), to = std::min(end, logical + span.count);
-    for (int64_t key = from; key < to; key += kPanel) {
-      kernels::MultiplyF32(head_keys + span.begin + (key - logical), shape.slots, queries.data(),
-                           shape.head_size, rows, shape.head_size, scores.data() + (key - begin), stride,
-                           false);
+    if (from < to) {
+      ScoreSlots(queries.data(), rows, shape.head_size, head_keys, span.begin + from - logical, to - from,
+                 scores.data() + (from - begin), stride);
     }
     logical += span.count;
   }
@@ -77,7 +96,7 @@ void ComputeTile(const Tile& tile, const Shape& shape, const float* q, const flo
         kernels::SoftmaxRow(scores.data() + row * stride, first - begin, position - begin, end - begin);
   }
 
-  const float* head_values = values + tile.kv_head * shape.value_slots * shape.value_width;
+  const float* head_values = values + tile.kv_head * shape.slots * shape.value_width;
   logical = 0;
   bool accumulate = false;
   for (const CacheSpan& span : tile.run->spans) {
@@ -103,6 +122,11 @@ void ComputeTile(const Tile& tile, const Shape& shape, const float* q, const flo
   }
 }
 
+// Keys as [panels, 32, kv heads, head size]: the slot first, in two indices.
+at::Tensor KeysBySlot(const at::Tensor& keys) { return keys.permute({1, 3, 0, 2}); }
+at::Tensor Panel(const at::Tensor& slots) { return at::floor_divide(slots, kPanel); }
+at::Tensor Lane(const at::Tensor& slots) { return at::remainder(slots, kPanel); }
+
 // The same with LibTorch's operators, run by run, for other devices.
 at::Tensor AttentionAnywhere(const at::Tensor& q, const std::vector<AttentionRun>& runs,
                              const at::Tensor& keys, const at::Tensor& values, int64_t window) {
@@ -117,7 +141,8 @@ at::Tensor AttentionAnywhere(const at::Tensor& q, const std::vector<AttentionRun
     const at::Tensor index = at::tensor(slots, options);
     const at::Tensor position = at::tensor(run.positions, options).unsqueeze(1);
     const int64_t count = position.size(0);
-    const at::Tensor k = keys.index_select(2, index);                            // [kv, size, L]
+    const at::Tensor k =
+        KeysBySlot(keys).index({Panel(index), Lane(index)}).permute({1, 2, 0});  // [kv, size, L]
     const at::Tensor v = values.index_select(1, index).narrow(2, 0, head_size);  // [kv, L, size]
     const at::Tensor mine = q.narrow(0, run.first_query, count)                  // [kv, count * group, size]
                                 .reshape({count, kv_heads, group, head_size})
@@ -144,7 +169,7 @@ void StoreKeysValues(const at::Tensor& k, const at::Tensor& v, const std::vector
   const int64_t kv_heads = k.size(1), head_size = k.size(2);
   if (!k.is_cpu()) {
     const at::Tensor index = at::tensor(slots, at::TensorOptions(at::kLong).device(k.device()));
-    keys.index_copy_(2, index, k.permute({1, 2, 0}).contiguous());
+    KeysBySlot(keys).index_put_({Panel(index), Lane(index)}, k);
     values.narrow(2, 0, head_size).index_copy_(1, index, v.transpose(0, 1).contiguous());
     return;
   }
@@ -152,16 +177,18 @@ void StoreKeysValues(const at::Tensor& k, const at::Tensor& v, const std::vector
   const float* from_v = v.const_data_ptr<float>();
   float* to_k = keys.mutable_data_ptr<float>();
   float* to_v = values.mutable_data_ptr<float>();
-  const int64_t key_stride = keys.size(2), value_slots = values.size(1), value_width = values.size(2);
-  for (int64_t head = 0; head < kv_heads; ++head) {
-    for (size_t i = 0; i < slots.size(); ++i) {
-      const int64_t row = (static_cast<int64_t>(i) * kv_heads + head) * head_size;
-      float* value = to_v + (head * value_slots + slots[i]) * value_width;
-      std::copy_n(from_v + row, head_size, value);
-      float* key = to_k + head * head_size * key_stride + slots[i];
-      for (int64_t j = 0; j < head_size; ++j) key[j * key_stride] = from_k[row + j];
+  const int64_t cache_slots = values.size(1), value_width = values.size(2);
+  ParallelFor(static_cast<int64_t>(slots.size()), 64, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t slot = slots[static_cast<size_t>(i)];
+      for (int64_t head = 0; head < kv_heads; ++head) {
+        const int64_t row = (i * kv_heads + head) * head_size;
+        std::copy_n(from_v + row, head_size, to_v + (head * cache_slots + slot) * value_width);
+        float* key = to_k + (head * cache_slots + slot / kPanel * kPanel) * head_size + slot % kPanel;
+        for (int64_t j = 0; j < head_size; ++j) key[j * kPanel] = from_k[row + j];
+      }
     }
-  }
+  });
 }
 
 at::Tensor Attention(const at::Tensor& q, const std::vector<AttentionRun>& runs, const at::Tensor& keys,
@@ -172,8 +199,7 @@ at::Tensor Attention(const at::Tensor& q, const std::vector<AttentionRun>& runs,
   shape.head_size = q.size(2);
   shape.kv_heads = keys.size(0);
   shape.group = shape.heads / shape.kv_heads;
-  shape.slots = keys.size(2);
-  shape.value_slots = values.size(1);
+  shape.slots = values.size(1);
   shape.value_width = values.size(2);
   const int64_t tile_queries = std::max<int64_t>(1, kTileRows / shape.group);
   std::vector<Tile> tiles;

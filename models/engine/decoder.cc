@@ -125,40 +125,51 @@ at::Tensor Decoder::Forward(const std::vector<TokenRun>& runs, KvCache& cache,
   const int64_t n = layout.tokens.size(0);
   at::Tensor positions = layout.positions;
   at::Tensor hidden = model_.embedding.linear->weight(0)->Rows(layout.tokens).to(device_);
-  const auto forward = [&](const LinearSlot& slot, const at::Tensor& x) {
-    return slot.linear->Forward(x, execution_);
+  const auto forward = [&](std::initializer_list<const LinearSlot*> slots, const at::Tensor& x) {
+    std::vector<const Linear*> linears;
+    for (const LinearSlot* slot : slots) linears.push_back(slot->linear.get());
+    return ForwardAll(linears, x, execution_);
   };
+  const auto heads = [&](const at::Tensor& x, int64_t count) {
+    return x.view({x.size(0), count, config.head_size});
+  };
+  at::Tensor down;  // of the block before, not yet added to `hidden`
   for (size_t i = 0; i < model_.blocks.size(); ++i) {
     const Block& block = model_.blocks[i];
     at::Tensor& keys = cache.keys(static_cast<int64_t>(i));
     at::Tensor& values = cache.values(static_cast<int64_t>(i));
-    at::Tensor x = RmsNorm(hidden, block.attention_norm, config.norm_epsilon);
-    at::Tensor k = forward(block.k, x).view({n, config.kv_head_count, config.head_size});
-    const at::Tensor v = forward(block.v, x).view({n, config.kv_head_count, config.head_size});
-    Rotate(k, positions, cosines_, sines_);
-    StoreKeysValues(k, v, layout.slots, keys, values);
+    at::Tensor x = i == 0 ? RmsNorm(hidden, block.attention_norm, config.norm_epsilon)
+                          : AddRmsNorm(hidden, down, block.attention_norm, config.norm_epsilon);
     // In the last block only the wanted rows go on.
-    if (i + 1 == model_.blocks.size() && static_cast<int64_t>(rows.size()) < n) {
+    const bool fewer = i + 1 == model_.blocks.size() && static_cast<int64_t>(rows.size()) < n;
+    const std::vector<at::Tensor> projected =
+        fewer ? forward({&block.k, &block.v}, x) : forward({&block.k, &block.v, &block.q}, x);
+    at::Tensor k = heads(projected[0], config.kv_head_count);
+    Rotate(k, positions, cosines_, sines_);
+    StoreKeysValues(k, heads(projected[1], config.kv_head_count), layout.slots, keys, values);
+    at::Tensor q;
+    if (fewer) {
       const at::Tensor index = at::tensor(rows, at::kLong);
       x = x.index_select(0, index.to(device_));
       hidden = hidden.index_select(0, index.to(device_));
       positions = positions.index_select(0, index);
       layout.runs = KeepQueries(layout.runs, rows);
+      q = heads(forward({&block.q}, x)[0], config.head_count);
+    } else {
+      q = heads(projected[2], config.head_count);
     }
-    at::Tensor q = forward(block.q, x).view({x.size(0), config.head_count, config.head_size});
     Rotate(q, positions, cosines_, sines_);
     const at::Tensor mixed = Attention(q, layout.runs, keys, values, config.sliding_window);
-    hidden = hidden.add_(forward(block.o, mixed));
-    x = RmsNorm(hidden, block.mlp_norm, config.norm_epsilon);
-    const at::Tensor gated = SwiGlu(forward(block.gate, x), forward(block.up, x));
-    hidden = hidden.add_(forward(block.down, gated));
+    x = AddRmsNorm(hidden, forward({&block.o}, mixed)[0], block.mlp_norm, config.norm_epsilon);
+    const std::vector<at::Tensor> wide = forward({&block.gate, &block.up}, x);
+    down = forward({&block.down}, SwiGlu(wide[0], wide[1]))[0];
   }
-  return RmsNorm(hidden, model_.final_norm, config.norm_epsilon);
+  return AddRmsNorm(hidden, down, model_.final_norm, config.norm_epsilon);
 }
 
 at::Tensor Decoder::Logits(const at::Tensor& hidden) const {
   const c10::InferenceMode no_gradients;
-  return model_.HeadLinear().Forward(hidden, execution_);
+  return ForwardAll({&model_.HeadLinear()}, hidden, execution_)[0];
 }
 
 }  // namespace tnb

@@ -42,11 +42,11 @@ class KvCache {
   std::vector<CacheSpan> Allocate(int64_t count);
   void Release(const std::vector<CacheSpan>& spans);
 
-  // Keys lie transposed, so that a query meets 32 of them with one load, and both are padded so that whole
-  // panels can be read anywhere (attention.cc).
+  // Keys lie in panels of 32 slots, so that a query meets 32 of them with one load; values are padded to
+  // whole panels of columns (attention.cc).
   at::Tensor& keys(int64_t block) {
     return keys_[static_cast<size_t>(block)];
-  }  // [kv heads, head size, slots]
+  }  // [kv heads, panels, head size, 32]
   at::Tensor& values(int64_t block) {
     return values_[static_cast<size_t>(block)];
   }  // [kv heads, slots, padded head]

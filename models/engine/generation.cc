@@ -47,8 +47,9 @@ struct Sequence {
   const GenerateRequest* request;
   StopWatch watch;
   TokenIds generated;
-  std::vector<CacheSpan> spans;  // of all tokens fed so far
-  TokenIds next;                 // to be fed
+  std::vector<CacheSpan> spans;     // of all tokens fed so far
+  std::vector<CacheSpan> reserved;  // for the tokens to come
+  TokenIds next;                    // to be fed
 };
 
 class Generation {
@@ -94,7 +95,15 @@ class Generation {
       if (tokens > 0 && tokens + length > options_.batch_tokens) return;
       reserved_ += Need(request);
       tokens += length;
-      active_.push_back({order_[waiting_], &request, StopWatch(tokenizer_, request), {}, {}, request.prompt});
+      // All slots at once: taken token by token, those of many sequences would lie interleaved, and attention
+      // over single slots costs as much as over whole panels of 32.
+      active_.push_back({order_[waiting_],
+                         &request,
+                         StopWatch(tokenizer_, request),
+                         {},
+                         {},
+                         cache_.Allocate(Need(request)),
+                         request.prompt});
       ++waiting_;
     }
   }
@@ -107,7 +116,7 @@ class Generation {
       TokenRun run;
       run.tokens = sequence.next;
       run.past = sequence.spans;
-      run.own = cache_.Allocate(static_cast<int64_t>(sequence.next.size()));
+      run.own = TakeReserved(sequence);
       for (const CacheSpan& span : run.own) Append(sequence.spans, span);
       row += static_cast<int64_t>(sequence.next.size());
       rows.push_back(row - 1);
@@ -140,6 +149,20 @@ class Generation {
     }
   }
 
+  // Slots for the next tokens.
+  static std::vector<CacheSpan> TakeReserved(Sequence& sequence) {
+    std::vector<CacheSpan> own;
+    for (auto count = static_cast<int64_t>(sequence.next.size()); count > 0;) {
+      CacheSpan& first = sequence.reserved.front();
+      const int64_t part = std::min(first.count, count);
+      own.push_back({first.begin, part});
+      first = {first.begin + part, first.count - part};
+      count -= part;
+      if (first.count == 0) sequence.reserved.erase(sequence.reserved.begin());
+    }
+    return own;
+  }
+
   // Adjacent pieces become one, so that a long answer stays one span.
   static void Append(std::vector<CacheSpan>& spans, const CacheSpan& span) {
     if (!spans.empty() && spans.back().begin + spans.back().count == span.begin) {
@@ -165,6 +188,7 @@ class Generation {
       return false;
     }
     cache_.Release(sequence.spans);
+    cache_.Release(sequence.reserved);
     reserved_ -= Need(*sequence.request);
     sink_(sequence.index, {sequence.watch.Text(), sequence.generated, finished});
     return true;

@@ -10,15 +10,13 @@ namespace tnb {
 
 KvCache::KvCache(const ModelConfig& config, int64_t capacity, at::Device device)
     : capacity_(capacity), free_(capacity), free_spans_{{0, capacity}} {
-  // Whole panels may be read beyond the last slot; an odd number of cache lines keeps the rows of the keys
-  // from falling on the same cache sets.
-  const int64_t slots = (capacity + 2 * kPanelRows + 15) / 16 * 16 | 16;
+  const int64_t panels = (capacity + kPanelRows - 1) / kPanelRows;
   const int64_t width = (config.head_size + kPanelRows - 1) / kPanelRows * kPanelRows;
   for (int64_t i = 0; i < config.block_count; ++i) {
-    keys_.push_back(at::zeros({config.kv_head_count, config.head_size, slots},
+    keys_.push_back(at::zeros({config.kv_head_count, panels, config.head_size, kPanelRows},
                               at::TensorOptions(at::kFloat).device(device)));
-    values_.push_back(
-        at::zeros({config.kv_head_count, slots, width}, at::TensorOptions(at::kFloat).device(device)));
+    values_.push_back(at::zeros({config.kv_head_count, panels * kPanelRows, width},
+                                at::TensorOptions(at::kFloat).device(device)));
   }
 }
 
@@ -66,7 +64,7 @@ void KvCache::Release(const std::vector<CacheSpan>& spans) {
 
 int64_t KvCache::token_bytes() const {
   int64_t bytes = 0;
-  for (const at::Tensor& keys : keys_) bytes += 2 * keys.size(0) * keys.size(1) * 4;
+  for (const at::Tensor& keys : keys_) bytes += 2 * keys.size(0) * keys.size(2) * 4;
   return bytes;
 }
 

@@ -25,6 +25,24 @@ at::Tensor Linear::Forward(const at::Tensor& x, Execution execution) const {
   return y;
 }
 
+std::vector<at::Tensor> ForwardAll(const std::vector<const Linear*>& linears, const at::Tensor& x,
+                                   Execution execution) {
+  std::vector<at::Tensor> results;
+  // A linear that is not factorized is its only weight.
+  const auto factorized = [](const Linear* linear) { return linear->factorized(); };
+  if (std::any_of(linears.begin(), linears.end(), factorized)) {
+    for (const Linear* linear : linears) results.push_back(linear->Forward(x, execution));
+    return results;
+  }
+  std::vector<const Weight*> weights;
+  for (const Linear* linear : linears) weights.push_back(linear->weight(0).get());
+  results = MatmulAll(weights, x);
+  for (size_t i = 0; i < linears.size(); ++i) {
+    if (linears[i]->bias().defined()) results[i].add_(linears[i]->bias().to(results[i].device()));
+  }
+  return results;
+}
+
 WeightSize Linear::size() const {
   WeightSize total;
   for (int64_t i = 0; i < weight_count(); ++i) total += weight(i)->size();

@@ -64,6 +64,11 @@ class Linear {
   at::Tensor bias_;
 };
 
+// Forward of several linears over the same x: one pass over x and one piece of parallel work when they are
+// dense and their formats agree.
+std::vector<at::Tensor> ForwardAll(const std::vector<const Linear*>& linears, const at::Tensor& x,
+                                   Execution execution = Execution::kAutomatic);
+
 std::unique_ptr<Linear> MakeDenseLinear(WeightPtr weight);
 std::unique_ptr<Linear> LoadLinear(const Json& json, const TensorSource& source, const std::string& where);
 

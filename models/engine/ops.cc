@@ -15,7 +15,7 @@ int64_t RowGrain(int64_t size) { return std::max<int64_t>(1, 32768 / std::max<in
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
   if (!x.is_cpu()) return at::rms_norm(x, {x.size(1)}, weight.to(x.device()), epsilon);
   const at::Tensor input = x.contiguous();
-  at::Tensor y = at::empty_like(input);
+  at::Tensor y = at::empty(x.sizes(), x.options());
   const int64_t size = x.size(1);
   const float* from = input.const_data_ptr<float>();
   const float* gain = weight.const_data_ptr<float>();
@@ -23,6 +23,28 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon
   ParallelFor(x.size(0), RowGrain(size), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       kernels::RmsNormRow(from + i * size, gain, size, static_cast<float>(epsilon), to + i * size);
+    }
+  });
+  return y;
+}
+
+at::Tensor AddRmsNorm(at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight, double epsilon) {
+  if (!x.is_cpu()) {
+    x.add_(delta);
+    return RmsNorm(x, weight, epsilon);
+  }
+  const at::Tensor addend = delta.contiguous();
+  at::Tensor y = at::empty(x.sizes(), x.options());
+  const int64_t size = x.size(1);
+  float* sum = x.mutable_data_ptr<float>();
+  const float* more = addend.const_data_ptr<float>();
+  const float* gain = weight.const_data_ptr<float>();
+  float* to = y.mutable_data_ptr<float>();
+  ParallelFor(x.size(0), RowGrain(size), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float* row = sum + i * size;
+      for (int64_t j = 0; j < size; ++j) row[j] += more[i * size + j];
+      kernels::RmsNormRow(row, gain, size, static_cast<float>(epsilon), to + i * size);
     }
   });
   return y;

@@ -12,6 +12,8 @@ namespace tnb {
 
 // x / sqrt(mean(x^2) + epsilon) * weight by rows (arXiv 1910.07467). x [n, size].
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
+// The same of x + delta, which it leaves in x (contiguous).
+at::Tensor AddRmsNorm(at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight, double epsilon);
 // silu(gate) * up (arXiv 2002.05202); [n, size] each.
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up);
 // Rotates x [n, heads, head size] in place by the angles of `positions` (int64 [n]); half-split pairs (i, i +
@@ -45,7 +47,7 @@ namespace kernels {
 void RmsNormRow(const float* x, const float* weight, int64_t size, float epsilon, float* y);
 void SwiGluRow(const float* gate, const float* up, int64_t size, float* y);
 // Turns scores [first, last] into exp(score - max) in place, everything else of [0, end) into 0; returns 1 /
-// sum.
+// sum. Up to 16 values after `last` are overwritten, also beyond `end`.
 float SoftmaxRow(float* scores, int64_t first, int64_t last, int64_t end);
 RowSummary SummarizeRow(const float* logits, int64_t size);
 

@@ -2,39 +2,15 @@
 
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
-#include <new>
-#include <utility>
 
 #include "models/engine/panel_kernels.h"
 #include "models/engine/parallel.h"
 #include "models/formats/elements.h"
 
 namespace tnb {
-
-AlignedBuffer::AlignedBuffer(size_t bytes) : bytes_(bytes) {
-  if (bytes == 0) return;
-  data_ = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (data_ == MAP_FAILED) throw std::bad_alloc();
-  // Huge pages where the system offers them: weights are streamed, and TLB misses cost bandwidth.
-  if (bytes >= (size_t{1} << 21)) ::madvise(data_, bytes, MADV_HUGEPAGE);
-}
-
-AlignedBuffer::AlignedBuffer(AlignedBuffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
-
-AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(bytes_, other.bytes_);
-  return *this;
-}
-
-AlignedBuffer::~AlignedBuffer() {
-  if (data_ != nullptr) ::munmap(data_, bytes_);
-}
 
 uint16_t FloatToHalf(float value) { return c10::detail::fp16_ieee_from_fp32_value(value); }
 uint16_t FloatToBF16(float value) { return c10::detail::round_to_nearest_even(value); }

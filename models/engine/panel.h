@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace tnb {
@@ -24,7 +25,7 @@ namespace tnb {
 inline constexpr int64_t kPanelRows = 32;
 
 // Zero-initialized memory aligned to a cache line, straight from the system (so that untouched
-// pages cost nothing and freed ones are given back).
+// pages cost nothing and freed ones are given back) and in huge pages where it has them.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
@@ -82,10 +83,22 @@ void UnpackCodes(const PanelMatrix& w, uint8_t* codes, uint16_t* scales, uint8_t
 // Rows [begin, end) as fp32, row-major, whatever the type.
 void UnpackF32(const PanelMatrix& w, int64_t begin, int64_t end, float* out);
 
-// y[n, rows] = x[n, cols] · Wᵀ, row-major with the given strides (in elements); threads as set for LibTorch.
-// kInt8 activations need an integer type; kBF16 activations need kBF16.
-void PanelMatmul(const PanelMatrix& w, Activation activation, const float* x, int64_t x_stride, int64_t n,
-                 float* y, int64_t y_stride);
+// One of several multiplications of the same input: y[n, rows] = x · wᵀ, row-major.
+struct PanelProduct {
+  const PanelMatrix* w = nullptr;
+  float* y = nullptr;
+  int64_t y_stride = 0;
+};
+// Multiplies x[n, cols], row-major with the given stride (in elements), with matrices of `cols` columns each:
+// the input is prepared once, and the panels of all are one piece of parallel work. Threads as set for
+// LibTorch. kInt8 activations need integer types; kBF16 activations need kBF16.
+void PanelMatmul(std::span<const PanelProduct> products, Activation activation, const float* x,
+                 int64_t x_stride, int64_t n);
+inline void PanelMatmul(const PanelMatrix& w, Activation activation, const float* x, int64_t x_stride,
+                        int64_t n, float* y, int64_t y_stride) {
+  const PanelProduct product{&w, y, y_stride};
+  PanelMatmul({&product, 1}, activation, x, x_stride, n);
+}
 // The same with a plain row-major fp32 matrix.
 void DenseMatmul(const float* w, int64_t rows, int64_t cols, const float* x, int64_t x_stride, int64_t n,
                  float* y, int64_t y_stride);

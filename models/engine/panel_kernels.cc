@@ -95,87 +95,187 @@ HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> ZeroVector(const PanelMatrix& w, int6
   return hn::Load(di, zeros);
 }
 
+// The values of a panel, by type: Unit() columns lie interleaved; Enter() is told every unit in order before
+// its columns are got, as vectors of kLanes rows.
+class HalfSource {
+ public:
+  static constexpr int kUnit = 1;
+  HalfSource(const PanelMatrix& w, int64_t panel)
+      : data_(w.data.as<uint16_t>() + panel * w.cols * kPanelRows) {}
+  void Enter(int64_t) {}
+  HWY_INLINE hn::Vec<DF> Get(int64_t column, int, int v) const {
+    const hn::Rebind<hwy::float16_t, DF> d16;
+    const auto* halves = reinterpret_cast<const hwy::float16_t*>(data_ + column * kPanelRows);
+    return hn::PromoteTo(DF(), hn::LoadU(d16, halves + v * kLanes));
+  }
+
+ private:
+  const uint16_t* data_;
+};
+
+class BrainSource {
+ public:
+  static constexpr int kUnit = 2;
+  BrainSource(const PanelMatrix& w, int64_t panel)
+      : words_(w.data.as<uint32_t>() + panel * ((w.cols + 1) / 2) * kPanelRows) {}
+  void Enter(int64_t) {}
+  HWY_INLINE hn::Vec<DF> Get(int64_t column, int j, int v) const {
+    const hn::RebindToUnsigned<DF> du;
+    const auto pair = hn::LoadU(du, words_ + column / 2 * kPanelRows + v * kLanes);
+    return hn::BitCast(DF(), j == 0 ? hn::ShiftLeft<16>(pair) : hn::And(pair, hn::Set(du, 0xFFFF0000u)));
+  }
+
+ private:
+  const uint32_t* words_;
+};
+
 template <int kBits>
-void ExpandInteger(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end, float* HWY_RESTRICT out) {
-  const DF d;
-  const hn::RebindToSigned<DF> di;
-  const hn::RebindToUnsigned<DF> du;
-  constexpr int kUnit = kBits == 8 ? 4 : 8;
-  const int64_t group_size = w.group == 0 ? w.cols : w.group;
-  const uint8_t* data = w.data.as<uint8_t>() + static_cast<size_t>(panel) * w.panel_bytes();
-  int64_t group = -1;
-  hn::Vec<DF> scale[kVectors];
-  hn::Vec<decltype(di)> zero[kVectors];
-  for (int64_t k = begin; k < end; k += kUnit) {
-    hn::Vec<decltype(du)> bytes[kVectors];
-    const auto* words = reinterpret_cast<const uint32_t*>(data + k / kUnit * kPanelRows * 4);
-    for (int v = 0; v < kVectors; ++v) bytes[v] = hn::LoadU(du, words + v * kLanes);
-    for (int j = 0; j < kUnit && k + j < end; ++j) {
-      if (const int64_t now = (k + j) / group_size; now != group) {
-        group = now;
-        for (int v = 0; v < kVectors; ++v) {
-          scale[v] = ScaleVector(w, panel, group, v);
-          zero[v] = ZeroVector(w, panel, group, v);
-        }
-      }
-      const int shift = (j % 4) * 8 + (j / 4) * 4;
-      const auto mask = hn::Set(du, kBits == 8 ? 255u : 15u);
-      for (int v = 0; v < kVectors; ++v) {
-        const auto code = hn::BitCast(di, hn::And(hn::ShiftRightSame(bytes[v], shift), mask));
-        const auto value = hn::Mul(hn::ConvertTo(d, hn::Sub(code, zero[v])), scale[v]);
-        hn::StoreU(value, d, out + (k + j - begin) * kPanelRows + v * kLanes);
-      }
-    }
-  }
-}
-
-void ExpandBF16(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end, float* HWY_RESTRICT out) {
-  const DF d;
-  const hn::RebindToUnsigned<DF> du;
-  const uint8_t* data = w.data.as<uint8_t>() + static_cast<size_t>(panel) * w.panel_bytes();
-  for (int64_t k = begin; k < end; k += 2, out += 2 * kPanelRows) {
-    const auto* words = reinterpret_cast<const uint32_t*>(data + k / 2 * kPanelRows * 4);
+class IntegerSource {
+ public:
+  static constexpr int kUnit = kBits == 8 ? 4 : 8;
+  IntegerSource(const PanelMatrix& w, int64_t panel)
+      : w_(w),
+        panel_(panel),
+        words_(reinterpret_cast<const uint32_t*>(w.data.as<uint8_t>() +
+                                                 static_cast<size_t>(panel) * w.panel_bytes())) {}
+  // Groups are whole units (32 columns or more); a whole row is one group.
+  HWY_INLINE void Enter(int64_t column) {
+    const int64_t now = w_.group == 0 ? 0 : column / w_.group;
+    if (now == group_) return;
+    group_ = now;
     for (int v = 0; v < kVectors; ++v) {
-      const auto pair = hn::LoadU(du, words + v * kLanes);
-      hn::StoreU(hn::BitCast(d, hn::ShiftLeft<16>(pair)), d, out + v * kLanes);
-      if (k + 1 < end) {
-        hn::StoreU(hn::BitCast(d, hn::And(pair, hn::Set(du, 0xFFFF0000u))), d, out + kPanelRows + v * kLanes);
+      scale_[v] = ScaleVector(w_, panel_, group_, v);
+      zero_[v] = ZeroVector(w_, panel_, group_, v);
+    }
+  }
+  HWY_INLINE hn::Vec<DF> Get(int64_t column, int j, int v) const {
+    const hn::RebindToUnsigned<DF> du;
+    const hn::RebindToSigned<DF> di;
+    const auto bytes = hn::LoadU(du, words_ + column / kUnit * kPanelRows + v * kLanes);
+    const auto mask = hn::Set(du, kBits == 8 ? 255u : 15u);
+    const int shift = (j % 4) * 8 + (j / 4) * 4;
+    const auto code = hn::BitCast(di, hn::And(hn::ShiftRightSame(bytes, shift), mask));
+    return hn::Mul(hn::ConvertTo(DF(), hn::Sub(code, zero_[v])), scale_[v]);
+  }
+
+ private:
+  const PanelMatrix& w_;
+  int64_t panel_;
+  const uint32_t* words_;
+  int64_t group_ = -1;
+  hn::Vec<DF> scale_[kVectors];
+  hn::Vec<hn::RebindToSigned<DF>> zero_[kVectors];
+};
+
+template <typename Source>
+void Expand(Source source, int64_t begin, int64_t end, float* HWY_RESTRICT out) {
+  const DF d;
+  for (int64_t k = begin; k < end; k += Source::kUnit) {
+    source.Enter(k);
+    for (int j = 0; j < Source::kUnit && k + j < end; ++j) {
+      for (int v = 0; v < kVectors; ++v) {
+        hn::StoreU(source.Get(k, j, v), d, out + (k + j - begin) * kPanelRows + v * kLanes);
       }
     }
   }
 }
 
-void ExpandF16(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end, float* HWY_RESTRICT out) {
+template <int kRows, typename Source>
+HWY_INLINE void TileConverted(Source source, const float* HWY_RESTRICT x, int64_t x_stride, int64_t cols,
+                              float* HWY_RESTRICT y, int64_t y_stride) {
   const DF d;
-  const hn::Rebind<hwy::float16_t, DF> d16;
-  const uint8_t* data = w.data.as<uint8_t>() + static_cast<size_t>(panel) * w.panel_bytes();
-  const auto* halves = reinterpret_cast<const hwy::float16_t*>(data) + begin * kPanelRows;
-  for (int64_t i = 0; i < (end - begin) * kPanelRows; i += kLanes) {
-    hn::StoreU(hn::PromoteTo(d, hn::LoadU(d16, halves + i)), d, out + i);
+  hn::Vec<DF> sum[kRows][kVectors];
+  for (int i = 0; i < kRows; ++i) {
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = hn::Zero(d);
+  }
+  const auto column = [&](int64_t k, int j) HWY_ATTR {
+    hn::Vec<DF> row[kVectors];
+    for (int v = 0; v < kVectors; ++v) row[v] = source.Get(k, j, v);
+    for (int i = 0; i < kRows; ++i) {
+      const auto value = hn::Set(d, x[i * x_stride + k + j]);
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = hn::MulAdd(value, row[v], sum[i][v]);
+    }
+  };
+  int64_t k = 0;
+  for (; k + Source::kUnit <= cols; k += Source::kUnit) {
+    source.Enter(k);
+    for (int j = 0; j < Source::kUnit; ++j) column(k, j);
+  }
+  if (k < cols) source.Enter(k);
+  for (int j = 0; k + j < cols; ++j) column(k, j);
+  for (int i = 0; i < kRows; ++i) {
+    for (int v = 0; v < kVectors; ++v) hn::StoreU(sum[i][v], d, y + i * y_stride + v * kLanes);
+  }
+}
+
+template <typename Source>
+void MultiplyRows(const Source& source, const float* x, int64_t x_stride, int64_t n, int64_t cols, float* y,
+                  int64_t y_stride) {
+  constexpr int kMany = kTile >= 4 ? 4 : 2;
+  int64_t i = 0;
+  for (; i + kMany <= n; i += kMany) {
+    TileConverted<kMany>(source, x + i * x_stride, x_stride, cols, y + i * y_stride, y_stride);
+  }
+  for (; i < n; ++i) TileConverted<1>(source, x + i * x_stride, x_stride, cols, y + i * y_stride, y_stride);
+}
+
+// Calls with(source) for the panel's type; fp32 is no source, as it needs no conversion.
+template <typename With>
+void WithSource(const PanelMatrix& w, int64_t panel, const With& with) {
+  switch (w.type) {
+    case PanelType::kF16:
+      return with(HalfSource(w, panel));
+    case PanelType::kBF16:
+      return with(BrainSource(w, panel));
+    case PanelType::kInt8:
+      return with(IntegerSource<8>(w, panel));
+    case PanelType::kInt4:
+      return with(IntegerSource<4>(w, panel));
+    case PanelType::kF32:
+      return;
   }
 }
 
 void ExpandPanel(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end, float* out) {
-  switch (w.type) {
-    case PanelType::kF32: {
-      const float* data = w.data.as<float>() + panel * w.cols * kPanelRows;
-      std::memcpy(out, data + begin * kPanelRows,
-                  static_cast<size_t>((end - begin) * kPanelRows) * sizeof(float));
-      break;
-    }
-    case PanelType::kBF16:
-      ExpandBF16(w, panel, begin, end, out);
-      break;
-    case PanelType::kF16:
-      ExpandF16(w, panel, begin, end, out);
-      break;
-    case PanelType::kInt8:
-      ExpandInteger<8>(w, panel, begin, end, out);
-      break;
-    case PanelType::kInt4:
-      ExpandInteger<4>(w, panel, begin, end, out);
-      break;
+  if (w.type == PanelType::kF32) {
+    const float* data = w.data.as<float>() + panel * w.cols * kPanelRows;
+    std::memcpy(out, data + begin * kPanelRows,
+                static_cast<size_t>((end - begin) * kPanelRows) * sizeof(float));
+    return;
   }
+  WithSource(w, panel, [&](const auto& source) { Expand(source, begin, end, out); });
+}
+
+void MultiplyConverted(const PanelMatrix& w, int64_t panel, const float* x, int64_t x_stride, int64_t n,
+                       float* y, int64_t y_stride) {
+  if (w.type == PanelType::kF32) {
+    const float* data = w.data.as<float>() + panel * w.cols * kPanelRows;
+    return MultiplyF32(data, kPanelRows, x, x_stride, n, w.cols, y, y_stride, false);
+  }
+  WithSource(w, panel,
+             [&](const auto& source) { MultiplyRows(source, x, x_stride, n, w.cols, y, y_stride); });
+}
+
+void RoundToBF16(const float* HWY_RESTRICT x, int64_t count, uint16_t* HWY_RESTRICT out) {
+  const DF d;
+  const hn::RebindToUnsigned<DF> du;
+  const hn::Rebind<uint16_t, DF> d16;
+  const auto round = [&](hn::Vec<DF> value) HWY_ATTR {
+    const auto bits = hn::BitCast(du, value);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
+    const auto rounded = hn::Add(hn::Add(bits, hn::Set(du, 0x7FFFu)), odd);
+    const auto quiet = hn::Set(du, 0x7FC00000u);
+    const auto whole = hn::IfThenElse(hn::RebindMask(du, hn::Eq(value, value)), rounded, quiet);
+    return hn::DemoteTo(d16, hn::BitCast(hn::RebindToSigned<DF>(), hn::ShiftRight<16>(whole)));
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) hn::StoreU(round(hn::LoadU(d, x + i)), d16, out + i);
+  if (i == count) return;
+  HWY_ALIGN float rest[kLanes] = {};
+  HWY_ALIGN uint16_t bits[kLanes];
+  std::memcpy(rest, x + i, static_cast<size_t>(count - i) * sizeof(float));
+  hn::Store(round(hn::Load(d, rest)), d16, bits);
+  std::memcpy(out + i, bits, static_cast<size_t>(count - i) * sizeof(uint16_t));
 }
 
 // The portable form of the integer kernel, one row of x at a time; the same sums in the same order as the
@@ -208,12 +308,12 @@ void IntegerRow(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, in
         }
       }
     }
-    const auto x_sum = hn::Set(di, x.sums[row * x.groups + g]);
+    const auto minus_sum = hn::Set(di, x.minus_sums[row * x.groups + g]);
     const auto x_scale = hn::Set(d, x.scales[row * x.groups + g]);
     const int64_t weight_group = w.group == 0 ? 0 : g * 32 / w.group;
     for (int v = 0; v < kVectors; ++v) {
       const auto zero = ZeroVector(w, panel, weight_group, v);
-      const auto exact = hn::ConvertTo(d, hn::Sub(sum[v], hn::Mul(zero, x_sum)));
+      const auto exact = hn::ConvertTo(d, hn::Add(sum[v], hn::Mul(zero, minus_sum)));
       const auto scale = w.group == 0 ? x_scale : hn::Mul(x_scale, ScaleVector(w, panel, weight_group, v));
       total[v] = hn::MulAdd(exact, scale, total[v]);
     }
@@ -236,7 +336,7 @@ void MultiplyIntegerPortable(const PanelMatrix& w, int64_t panel, const Quantize
 }
 
 void QuantizeInput(const float* HWY_RESTRICT x, int64_t cols, int8_t* HWY_RESTRICT codes,
-                   float* HWY_RESTRICT scales, int32_t* HWY_RESTRICT sums) {
+                   float* HWY_RESTRICT scales, int32_t* HWY_RESTRICT minus_sums) {
   const DF d;
   const hn::RebindToSigned<DF> di;
   const hn::Rebind<int8_t, DF> d8;
@@ -255,7 +355,7 @@ void QuantizeInput(const float* HWY_RESTRICT x, int64_t cols, int8_t* HWY_RESTRI
       hn::StoreU(hn::DemoteTo(d8, code), d8, codes + g * 32 + i);
     }
     scales[g] = range / 127.0F;
-    sums[g] = hn::GetLane(hn::SumOfLanes(di, sum));
+    minus_sums[g] = -hn::GetLane(hn::SumOfLanes(di, sum));
   }
 }
 
@@ -267,8 +367,10 @@ namespace tnb::kernels {
 
 HWY_EXPORT(MultiplyF32);
 HWY_EXPORT(ExpandPanel);
+HWY_EXPORT(MultiplyConverted);
 HWY_EXPORT(MultiplyIntegerPortable);
 HWY_EXPORT(QuantizeInput);
+HWY_EXPORT(RoundToBF16);
 
 // In panel_kernels_avx512.cc; nothing elsewhere than on x86-64.
 bool HasVnni();
@@ -284,8 +386,17 @@ void ExpandPanel(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end
   HWY_DYNAMIC_DISPATCH(ExpandPanel)(w, panel, begin, end, out);
 }
 
-void QuantizeInput(const float* x, int64_t cols, int8_t* codes, float* scales, int32_t* sums) {
-  HWY_DYNAMIC_DISPATCH(QuantizeInput)(x, cols, codes, scales, sums);
+void MultiplyConverted(const PanelMatrix& w, int64_t panel, const float* x, int64_t x_stride, int64_t n,
+                       float* y, int64_t y_stride) {
+  HWY_DYNAMIC_DISPATCH(MultiplyConverted)(w, panel, x, x_stride, n, y, y_stride);
+}
+
+void QuantizeInput(const float* x, int64_t cols, int8_t* codes, float* scales, int32_t* minus_sums) {
+  HWY_DYNAMIC_DISPATCH(QuantizeInput)(x, cols, codes, scales, minus_sums);
+}
+
+void RoundToBF16(const float* x, int64_t count, uint16_t* out) {
+  HWY_DYNAMIC_DISPATCH(RoundToBF16)(x, count, out);
 }
 
 void MultiplyInteger(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,

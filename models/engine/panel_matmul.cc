@@ -9,134 +9,188 @@
 namespace tnb {
 namespace {
 
-// Columns expanded at a time: a short piece that stays in the first-level cache when there are few rows to
-// use it, a long one that amortizes writing back the sums when there are many.
-int64_t PieceColumns(int64_t n) { return n <= 8 ? 64 : 1024; }
+// Up to so many rows of x a multiplication waits for the weights: they are read once, in one go.
+constexpr int64_t kFewRows = 8;
+// With more rows it computes pieces of so many columns, so that a piece of a panel (128 kB) stays in the
+// second- level cache while all rows pass by. Shorter ones, for the first level, were slower: every piece
+// loads and stores all results once more.
+constexpr int64_t kPieceF32 = 1024, kPieceBF16 = 2048;
 
-// Panels below which a thread is not worth waking: about 20 microseconds of work.
+// Panels below which a thread is not worth waking: about 10 microseconds of work, of which few rows spend
+// most on reading the weights.
 int64_t Grain(int64_t cols, int64_t n) {
   constexpr int64_t kWorthwhile = 1 << 19;
-  return std::max<int64_t>(1, kWorthwhile / std::max<int64_t>(1, kPanelRows * cols * n));
+  return std::max<int64_t>(1, kWorthwhile / std::max<int64_t>(1, kPanelRows * cols * (n + kFewRows)));
 }
 
-// Runs multiply(panel, y, y_stride) for every panel; the last panel, when it is not full, goes through a
-// buffer of whole rows.
+struct Result {
+  int64_t rows;
+  float* y;
+  int64_t y_stride;
+  int64_t panels() const { return (rows + kPanelRows - 1) / kPanelRows; }
+};
+
+// The panels of several results, one after the other.
+struct Place {
+  size_t result;
+  int64_t panel;
+};
+
+Place Find(std::span<const Result> results, int64_t index) {
+  size_t i = 0;
+  for (; index >= results[i].panels(); ++i) index -= results[i].panels();
+  return {i, index};
+}
+
+// Calls multiply(result, panel, begin, end, y, y_stride) for all panels of all results and all pieces of the
+// columns, in order for each panel. A panel that is not full goes through a buffer of whole rows.
 template <typename Multiply>
-void ForEachPanel(int64_t rows, int64_t cols, int64_t n, float* y, int64_t y_stride,
+void ForEachPanel(std::span<const Result> results, int64_t cols, int64_t piece, int64_t n,
                   const Multiply& multiply) {
-  const int64_t panels = (rows + kPanelRows - 1) / kPanelRows;
+  int64_t panels = 0;
+  for (const Result& result : results) panels += result.panels();
   ParallelFor(panels, Grain(cols, n), [&](int64_t begin, int64_t end) {
-    for (int64_t panel = begin; panel < end; ++panel) {
-      const int64_t width = std::min(kPanelRows, rows - panel * kPanelRows);
-      float* out = y + panel * kPanelRows;
-      if (width == kPanelRows) {
-        multiply(panel, out, y_stride);
-        continue;
-      }
-      std::vector<float> whole(static_cast<size_t>(n * kPanelRows));
-      multiply(panel, whole.data(), kPanelRows);
-      for (int64_t i = 0; i < n; ++i) {
-        std::copy_n(whole.data() + i * kPanelRows, width, out + i * y_stride);
-      }
-    }
-  });
-}
-
-// Expand(panel, begin, end, out) fills a piece of a panel as fp32.
-template <typename Expand>
-void MultiplyExpanded(int64_t rows, int64_t cols, const float* x, int64_t x_stride, int64_t n, float* y,
-                      int64_t y_stride, const Expand& expand) {
-  const int64_t piece = PieceColumns(n);
-  ForEachPanel(rows, cols, n, y, y_stride, [&](int64_t panel, float* out, int64_t out_stride) {
-    thread_local std::vector<float> buffer;
-    buffer.resize(static_cast<size_t>(std::min(piece, cols + 8) * kPanelRows));
     for (int64_t k = 0; k < cols; k += piece) {
-      const int64_t end = std::min(k + piece, cols);
-      expand(panel, k, end, buffer.data());
-      kernels::MultiplyF32(buffer.data(), kPanelRows, x + k, x_stride, n, end - k, out, out_stride, k > 0);
-    }
-  });
-}
-
-void MultiplyQuantized(const PanelMatrix& w, const float* x, int64_t x_stride, int64_t n, float* y,
-                       int64_t y_stride) {
-  const int64_t groups = (w.cols + 31) / 32;
-  thread_local std::vector<int8_t> codes;
-  thread_local std::vector<float> scales;
-  thread_local std::vector<int32_t> sums;
-  codes.resize(static_cast<size_t>(n * groups * 32));
-  scales.resize(static_cast<size_t>(n * groups));
-  sums.resize(static_cast<size_t>(n * groups));
-  // Thread-local names would mean another thread's vectors inside the lambda.
-  int8_t* const all_codes = codes.data();
-  float* const all_scales = scales.data();
-  int32_t* const all_sums = sums.data();
-  ParallelFor(n, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      kernels::QuantizeInput(x + i * x_stride, w.cols, all_codes + i * groups * 32, all_scales + i * groups,
-                             all_sums + i * groups);
-    }
-  });
-  const kernels::QuantizedInput input{all_codes, all_scales, all_sums, groups * 32, groups};
-  ForEachPanel(w.rows, w.cols, n, y, y_stride, [&](int64_t panel, float* out, int64_t out_stride) {
-    kernels::MultiplyInteger(w, panel, input, n, out, out_stride);
-  });
-}
-
-void MultiplyRounded(const PanelMatrix& w, const float* x, int64_t x_stride, int64_t n, float* y,
-                     int64_t y_stride) {
-  const int64_t pairs = (w.cols + 1) / 2;
-  if (kernels::HasBF16Dot()) {
-    thread_local std::vector<uint16_t> rounded;
-    rounded.assign(static_cast<size_t>(n * pairs * 2), 0);
-    for (int64_t i = 0; i < n; ++i) {
-      for (int64_t k = 0; k < w.cols; ++k) {
-        rounded[static_cast<size_t>(i * pairs * 2 + k)] = FloatToBF16(x[i * x_stride + k]);
+      Place at = Find(results, begin);
+      for (int64_t i = begin; i < end; ++i) {
+        const Result& result = results[at.result];
+        if ((at.panel + 1) * kPanelRows <= result.rows) {
+          multiply(at.result, at.panel, k, std::min(k + piece, cols), result.y + at.panel * kPanelRows,
+                   result.y_stride);
+        } else if (k == 0) {
+          std::vector<float> whole(static_cast<size_t>(n * kPanelRows));
+          for (int64_t p = 0; p < cols; p += piece) {
+            multiply(at.result, at.panel, p, std::min(p + piece, cols), whole.data(), kPanelRows);
+          }
+          const int64_t width = result.rows - at.panel * kPanelRows;
+          float* out = result.y + at.panel * kPanelRows;
+          for (int64_t row = 0; row < n; ++row) {
+            std::copy_n(whole.data() + row * kPanelRows, width, out + row * result.y_stride);
+          }
+        }
+        if (++at.panel == result.panels()) at = {at.result + 1, 0};
       }
     }
-    const uint16_t* const input = rounded.data();
-    ForEachPanel(w.rows, w.cols, n, y, y_stride, [&](int64_t panel, float* out, int64_t out_stride) {
-      kernels::MultiplyBF16(w, panel, input, pairs, n, out, out_stride);
-    });
-    return;
+  });
+}
+
+// With fp32 input; expand(result, panel, begin, end, out) fills a piece of a panel as fp32.
+template <typename Expand>
+void MultiplyExpanded(std::span<const Result> results, int64_t cols, const float* x, int64_t x_stride,
+                      int64_t n, const Expand& expand) {
+  ForEachPanel(results, cols, kPieceF32, n,
+               [&](size_t i, int64_t panel, int64_t begin, int64_t end, float* y, int64_t y_stride) {
+                 thread_local std::vector<float> buffer;
+                 buffer.resize(static_cast<size_t>(std::min(cols, kPieceF32) * kPanelRows));
+                 expand(i, panel, begin, end, buffer.data());
+                 kernels::MultiplyF32(buffer.data(), kPanelRows, x + begin, x_stride, n, end - begin, y,
+                                      y_stride, begin > 0);
+               });
+}
+
+void MultiplyFloat(std::span<const PanelProduct> products, std::span<const Result> results, const float* x,
+                   int64_t x_stride, int64_t n) {
+  const int64_t cols = products[0].w->cols;
+  if (n <= kFewRows) {
+    return ForEachPanel(results, cols, cols, n,
+                        [&](size_t i, int64_t panel, int64_t, int64_t, float* y, int64_t y_stride) {
+                          kernels::MultiplyConverted(*products[i].w, panel, x, x_stride, n, y, y_stride);
+                        });
   }
-  std::vector<float> rounded(static_cast<size_t>(n * w.cols));
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t k = 0; k < w.cols; ++k) {
-      rounded[static_cast<size_t>(i * w.cols + k)] = BF16ToFloat(FloatToBF16(x[i * x_stride + k]));
+  const auto is_float = [](const PanelProduct& product) { return product.w->type == PanelType::kF32; };
+  if (!std::all_of(products.begin(), products.end(), is_float)) {
+    return MultiplyExpanded(results, cols, x, x_stride, n,
+                            [&](size_t i, int64_t panel, int64_t begin, int64_t end, float* out) {
+                              kernels::ExpandPanel(*products[i].w, panel, begin, end, out);
+                            });
+  }
+  ForEachPanel(results, cols, kPieceF32, n,
+               [&](size_t i, int64_t panel, int64_t begin, int64_t end, float* y, int64_t y_stride) {
+                 const float* data = products[i].w->data.as<float>() + (panel * cols + begin) * kPanelRows;
+                 kernels::MultiplyF32(data, kPanelRows, x + begin, x_stride, n, end - begin, y, y_stride,
+                                      begin > 0);
+               });
+}
+
+// The memory of a prepared input, kept by every thread that multiplies.
+template <typename T>
+T* Prepared(int64_t count) {
+  thread_local std::vector<T> memory;
+  if (memory.size() < static_cast<size_t>(count)) memory.resize(static_cast<size_t>(count));
+  return memory.data();
+}
+
+void MultiplyQuantized(std::span<const PanelProduct> products, std::span<const Result> results,
+                       const float* x, int64_t x_stride, int64_t n) {
+  const int64_t cols = products[0].w->cols, groups = (cols + 31) / 32;
+  int8_t* const codes = Prepared<int8_t>(n * groups * 32);
+  float* const scales = Prepared<float>(n * groups);
+  int32_t* const minus_sums = Prepared<int32_t>(n * groups);
+  ParallelFor(n, std::max<int64_t>(1, (1 << 16) / cols), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      kernels::QuantizeInput(x + i * x_stride, cols, codes + i * groups * 32, scales + i * groups,
+                             minus_sums + i * groups);
     }
+  });
+  const kernels::QuantizedInput input{codes, scales, minus_sums, groups * 32, groups};
+  ForEachPanel(results, cols, cols, n,
+               [&](size_t i, int64_t panel, int64_t, int64_t, float* y, int64_t y_stride) {
+                 kernels::MultiplyInteger(*products[i].w, panel, input, n, y, y_stride);
+               });
+}
+
+void MultiplyRounded(std::span<const PanelProduct> products, std::span<const Result> results, const float* x,
+                     int64_t x_stride, int64_t n) {
+  const int64_t cols = products[0].w->cols, stride = (cols + 1) / 2 * 2;
+  uint16_t* const rounded = Prepared<uint16_t>(n * stride);
+  ParallelFor(n, std::max<int64_t>(1, (1 << 16) / cols), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      kernels::RoundToBF16(x + i * x_stride, cols, rounded + i * stride);
+      if (stride > cols) rounded[i * stride + cols] = 0;
+    }
+  });
+  if (!kernels::HasBF16Dot()) {
+    std::vector<float> widened(static_cast<size_t>(n * stride));
+    std::transform(rounded, rounded + n * stride, widened.begin(), BF16ToFloat);
+    return MultiplyFloat(products, results, widened.data(), stride, n);
   }
-  PanelMatmul(w, Activation::kF32, rounded.data(), w.cols, n, y, y_stride);
+  ForEachPanel(results, cols, n <= kFewRows ? cols : kPieceBF16, n,
+               [&](size_t i, int64_t panel, int64_t begin, int64_t end, float* y, int64_t y_stride) {
+                 kernels::MultiplyBF16(*products[i].w, panel, begin, end, rounded, stride, n, y, y_stride,
+                                       begin > 0);
+               });
 }
 
 }  // namespace
 
-void PanelMatmul(const PanelMatrix& w, Activation activation, const float* x, int64_t x_stride, int64_t n,
-                 float* y, int64_t y_stride) {
-  if (n == 0) return;
-  if (activation == Activation::kInt8) return MultiplyQuantized(w, x, x_stride, n, y, y_stride);
-  if (activation == Activation::kBF16) return MultiplyRounded(w, x, x_stride, n, y, y_stride);
-  if (w.type == PanelType::kF32) {
-    ForEachPanel(w.rows, w.cols, n, y, y_stride, [&](int64_t panel, float* out, int64_t out_stride) {
-      const float* data = w.data.as<float>() + panel * w.cols * kPanelRows;
-      const int64_t piece = PieceColumns(n) == 64 ? w.cols : 1024;
-      for (int64_t k = 0; k < w.cols; k += piece) {
-        kernels::MultiplyF32(data + k * kPanelRows, kPanelRows, x + k, x_stride, n,
-                             std::min(piece, w.cols - k), out, out_stride, k > 0);
-      }
-    });
-    return;
+void PanelMatmul(std::span<const PanelProduct> products, Activation activation, const float* x,
+                 int64_t x_stride, int64_t n) {
+  if (n == 0 || products.empty()) return;
+  constexpr size_t kMost = 8;  // q, k, v are three
+  if (products.size() > kMost) {
+    PanelMatmul(products.first(kMost), activation, x, x_stride, n);
+    return PanelMatmul(products.subspan(kMost), activation, x, x_stride, n);
   }
-  MultiplyExpanded(w.rows, w.cols, x, x_stride, n, y, y_stride,
-                   [&](int64_t panel, int64_t begin, int64_t end, float* out) {
-                     kernels::ExpandPanel(w, panel, begin, end, out);
-                   });
+  Result memory[kMost];
+  for (size_t i = 0; i < products.size(); ++i) {
+    memory[i] = {products[i].w->rows, products[i].y, products[i].y_stride};
+  }
+  const std::span<const Result> results(memory, products.size());
+  switch (activation) {
+    case Activation::kInt8:
+      return MultiplyQuantized(products, results, x, x_stride, n);
+    case Activation::kBF16:
+      return MultiplyRounded(products, results, x, x_stride, n);
+    case Activation::kF32:
+      return MultiplyFloat(products, results, x, x_stride, n);
+  }
 }
 
 void DenseMatmul(const float* w, int64_t rows, int64_t cols, const float* x, int64_t x_stride, int64_t n,
                  float* y, int64_t y_stride) {
-  MultiplyExpanded(rows, cols, x, x_stride, n, y, y_stride,
-                   [&](int64_t panel, int64_t begin, int64_t end, float* out) {
+  const Result result{rows, y, y_stride};
+  MultiplyExpanded({&result, 1}, cols, x, x_stride, n,
+                   [&](size_t, int64_t panel, int64_t begin, int64_t end, float* out) {
                      const int64_t width = std::min(kPanelRows, rows - panel * kPanelRows);
                      if (width < kPanelRows) std::fill_n(out, (end - begin) * kPanelRows, 0.0F);
                      for (int64_t r = 0; r < width; ++r) {

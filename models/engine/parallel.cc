@@ -8,7 +8,7 @@
 
 namespace tnb {
 
-void ParallelFor(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
+void RunParallel(int64_t count, int64_t grain, const ParallelBody& body) {
   at::parallel_for(0, count, grain, body);
 }
 

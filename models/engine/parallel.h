@@ -6,9 +6,17 @@
 
 namespace tnb {
 
+using ParallelBody = std::function<void(int64_t begin, int64_t end)>;
+void RunParallel(int64_t count, int64_t grain, const ParallelBody& body);
+
 // Calls body(begin, end) on disjoint ranges that cover [0, count); in this thread alone when `count` is small
 // (at most `grain`) or one thread is set.
-void ParallelFor(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
+template <typename Body>
+void ParallelFor(int64_t count, int64_t grain, const Body& body) {
+  if (count <= 0) return;
+  if (count <= grain) return body(0, count);
+  RunParallel(count, grain, std::cref(body));  // a reference: a copy of many captures would be allocated
+}
 int Threads();
 void SetThreads(int threads);
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/error.h"
+#include "models/engine/parallel.h"
 
 namespace tnb {
 
@@ -30,6 +31,26 @@ at::Tensor Weight::Matmul(const at::Tensor& x) const {
   return y;
 }
 
+std::vector<at::Tensor> MatmulAll(std::span<const Weight* const> weights, const at::Tensor& x) {
+  std::vector<at::Tensor> results;
+  const auto agrees = [&](const Weight* weight) {
+    return weight->panels() != nullptr && weight->activation() == weights[0]->activation();
+  };
+  if (!x.is_cpu() || !std::all_of(weights.begin(), weights.end(), agrees)) {
+    for (const Weight* weight : weights) results.push_back(weight->Matmul(x));
+    return results;
+  }
+  const at::Tensor input = x.stride(1) == 1 ? x : x.contiguous();
+  std::vector<PanelProduct> products;
+  for (const Weight* weight : weights) {
+    TORCH_CHECK(x.dim() == 2 && x.size(1) == weight->cols(), "MatmulAll: x is not [n, ", weight->cols(), "]");
+    results.push_back(at::empty({x.size(0), weight->rows()}, x.options()));
+    products.push_back({weight->panels(), results.back().mutable_data_ptr<float>(), weight->rows()});
+  }
+  PanelMatmul(products, weights[0]->activation(), input.const_data_ptr<float>(), input.stride(0), x.size(0));
+  return results;
+}
+
 at::Tensor Weight::Rows(const at::Tensor& index) const { return Dense().index_select(0, index.cpu()); }
 
 namespace {
@@ -49,13 +70,19 @@ class PanelWeight : public Weight {
   at::Tensor Rows(const at::Tensor& index) const override {
     const at::Tensor wanted = index.cpu().contiguous();
     at::Tensor out = at::empty({wanted.numel(), cols()}, at::kFloat);
+    const int64_t* row = wanted.const_data_ptr<int64_t>();
+    float* to = out.mutable_data_ptr<float>();
     for (int64_t i = 0; i < wanted.numel(); ++i) {
-      const int64_t row = wanted.const_data_ptr<int64_t>()[i];
-      TORCH_CHECK(row >= 0 && row < rows(), "row ", row, " of a matrix of ", rows(), " rows");
-      UnpackF32(panels_, row, row + 1, out.mutable_data_ptr<float>() + i * cols());
+      TORCH_CHECK(row[i] >= 0 && row[i] < rows(), "row ", row[i], " of a matrix of ", rows(), " rows");
     }
+    ParallelFor(wanted.numel(), 4, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) UnpackF32(panels_, row[i], row[i] + 1, to + i * cols());
+    });
     return out;
   }
+
+  const PanelMatrix* panels() const override { return &panels_; }
+  Activation activation() const override { return activation_; }
 
  protected:
   explicit PanelWeight(Activation activation) : activation_(activation) {}

@@ -6,7 +6,9 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "models/engine/panel.h"
@@ -50,6 +52,10 @@ class Weight {
   // y[n, rows] = x[n, cols] · Wᵀ, fp32. On the CPU from the stored form; on another device through an
   // expanded copy there.
   at::Tensor Matmul(const at::Tensor& x) const;
+  // The panels that the CPU multiplies with and what becomes of the input; null for a format that computes in
+  // another way.
+  virtual const PanelMatrix* panels() const { return nullptr; }
+  virtual Activation activation() const { return Activation::kF32; }
   // fp32 [rows, cols] on the CPU, a fresh copy.
   virtual at::Tensor Dense() const = 0;
   // Rows `index` (int64 [n]) as fp32 [n, cols]: an embedding look-up.
@@ -67,6 +73,9 @@ class Weight {
 };
 
 using WeightPtr = std::shared_ptr<const Weight>;
+
+// x · Wᵀ for several weights of as many columns: on the CPU one pass over x where their formats agree.
+std::vector<at::Tensor> MatmulAll(std::span<const Weight* const> weights, const at::Tensor& x);
 
 // fp32, fp16 or bf16 storage, by the dtype of `values` ([rows, cols]). `activation`: bf16 weights only, kBF16
 // rounds the input to bf16 and uses the bf16 dot product.

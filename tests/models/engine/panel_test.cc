@@ -186,23 +186,86 @@ TEST_CASE("results depend neither on the rows given together nor on the threads"
   const std::vector<float> x = Random(n * cols, 6);
   std::vector<uint16_t> brain(w.size());
   for (size_t i = 0; i < w.size(); ++i) brain[i] = FloatToBF16(w[i]);
-  const PanelMatrix matrices[] = {PackF32(w.data(), rows, cols), PackBF16(brain.data(), rows, cols),
-                                  RandomInteger(8, true, 0, rows, cols),
-                                  RandomInteger(4, false, 64, rows, cols)};
-  const Activation activations[] = {Activation::kF32, Activation::kBF16, Activation::kInt8,
-                                    Activation::kInt8};
+  struct Kind {
+    PanelMatrix w;
+    Activation activation;
+  };
+  std::vector<Kind> kinds;
+  kinds.push_back({PackF32(w.data(), rows, cols), Activation::kF32});
+  kinds.push_back({PackBF16(brain.data(), rows, cols), Activation::kBF16});
+  kinds.push_back({RandomInteger(8, true, 0, rows, cols), Activation::kInt8});
+  kinds.push_back({RandomInteger(4, false, 64, rows, cols), Activation::kInt8});
+  // Few rows are multiplied with weights converted in registers, many with expanded ones.
+  kinds.push_back({PackBF16(brain.data(), rows, cols), Activation::kF32});
+  kinds.push_back({PackF16(brain.data(), rows, cols), Activation::kF32});
+  kinds.push_back({RandomInteger(8, true, 32, rows, cols), Activation::kF32});
+  kinds.push_back({RandomInteger(4, false, 64, rows, cols), Activation::kF32});
   const int threads = Threads();
-  for (int kind = 0; kind < 4; ++kind) {
+  for (const auto& [matrix, activation] : kinds) {
     SetThreads(threads);
-    const std::vector<float> together = Multiply(matrices[kind], activations[kind], x, n);
+    const std::vector<float> together = Multiply(matrix, activation, x, n);
     SetThreads(1);
     for (int64_t i = 0; i < n; ++i) {
       const std::vector<float> row(x.begin() + i * cols, x.begin() + (i + 1) * cols);
-      const std::vector<float> alone = Multiply(matrices[kind], activations[kind], row, 1);
+      const std::vector<float> alone = Multiply(matrix, activation, row, 1);
       REQUIRE(std::equal(alone.begin(), alone.end(), together.begin() + i * rows));
+    }
+    for (const int64_t few : {2, 3, 5, 8}) {
+      const std::vector<float> some(x.begin(), x.begin() + few * cols);
+      const std::vector<float> y = Multiply(matrix, activation, some, few);
+      REQUIRE(std::equal(y.begin(), y.end(), together.begin()));
     }
   }
   SetThreads(threads);
+}
+
+TEST_CASE("several matrices multiply together as each does alone") {
+  const int64_t cols = 577;
+  // Ends of matrices inside, at and beyond a thread's share.
+  for (const int64_t n : {1, 13}) {
+    const std::vector<float> x = Random(n * cols, 11);
+    for (const Activation activation : {Activation::kF32, Activation::kBF16, Activation::kInt8}) {
+      std::vector<PanelMatrix> matrices;
+      for (const int64_t rows : {576, 33, 1, 64, 63, 32, 100, 7, 320, 31}) {
+        const std::vector<float> w = Random(rows * cols, static_cast<unsigned>(rows));
+        std::vector<uint16_t> brain(w.size());
+        std::transform(w.begin(), w.end(), brain.begin(), FloatToBF16);
+        matrices.push_back(activation == Activation::kF32    ? PackF32(w.data(), rows, cols)
+                           : activation == Activation::kBF16 ? PackBF16(brain.data(), rows, cols)
+                                                             : RandomInteger(8, true, 0, rows, cols));
+      }
+      std::vector<std::vector<float>> results;
+      std::vector<PanelProduct> products;
+      for (const PanelMatrix& w : matrices) {
+        results.emplace_back(static_cast<size_t>(n * w.rows), NAN);
+        products.push_back({&w, results.back().data(), w.rows});
+      }
+      PanelMatmul(products, activation, x.data(), cols, n);
+      for (size_t i = 0; i < matrices.size(); ++i) {
+        CAPTURE(n, i);
+        CHECK(results[i] == Multiply(matrices[i], activation, x, n));
+      }
+    }
+  }
+}
+
+TEST_CASE("rounding to bf16 goes to the nearest, halves to even") {
+  // LibTorch's rounding, value by value, is the reference; lengths around the vector's.
+  std::vector<float> values = Random(1000, 12);
+  for (const float special :
+       {0.0F, -0.0F, 1e-40F, 3.4e38F, INFINITY, -INFINITY, 1.00390625F, 1.01171875F, NAN}) {
+    values.push_back(special);
+  }
+  for (const int64_t count :
+       {int64_t{1}, int64_t{15}, int64_t{16}, int64_t{33}, static_cast<int64_t>(values.size())}) {
+    const float* from = values.data() + static_cast<int64_t>(values.size()) - count;
+    std::vector<uint16_t> bits(static_cast<size_t>(count));
+    kernels::RoundToBF16(from, count, bits.data());
+    for (int64_t i = 0; i < count; ++i) {
+      CAPTURE(count, i, from[i]);
+      CHECK(bits[static_cast<size_t>(i)] == FloatToBF16(from[i]));
+    }
+  }
 }
 
 }  // namespace tnb
