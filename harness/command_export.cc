@@ -105,7 +105,8 @@ Json ItemJson(const ItemRow& item) {
           {"text", item.text},
           {"target", item.target},
           {"scores", item.scores},
-          {"tokens", item.tokens}};
+          {"tokens", item.tokens},
+          {"cluster", item.cluster}};
 }
 
 void PrintItems(const Store& store, int64_t data_id, const std::string& task) {

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
@@ -13,7 +14,20 @@ struct Options {
   std::string db = "tnbench.db";
 };
 
+// A file of an earlier version, as it is when it was opened for writing.
+int BringUpToDate(const std::string& db) {
+  if (!std::filesystem::exists(db)) {
+    throw Error(ErrorKind::kUsage,
+                {"there is nothing to merge", "databases to copy from, or a --db that exists", "", db,
+                 "tnbench merge laptop.db server.db --db all.db"});
+  }
+  Store::Open(db);
+  std::cout << db << ": up to date\n";
+  return 0;
+}
+
 int Merge(const Options& options) {
+  if (options.sources.empty()) return BringUpToDate(options.db);
   for (const std::string& source : options.sources)
     Store::OpenReadOnly(source);  // all are there, before the first
   Store store = Store::Open(options.db);
@@ -31,7 +45,8 @@ int Merge(const Options& options) {
 
 std::function<int()> DeclareMerge(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("sources", options->sources, "databases whose runs are copied")->required();
+  app.add_option("sources", options->sources,
+                 "databases whose runs are copied; none: --db is only brought up to date");
   app.add_option("--db", options->db, "database that they are copied into; made when absent")
       ->capture_default_str();
   return [options] { return Merge(*options); };

@@ -52,7 +52,8 @@ ItemRow ToItem(const Json& json, int64_t phase) {
           .greedy = Get<Json>(json, "greedy", nullptr),
           .text = Get<std::string>(json, "text", ""),
           .scores = Get<Json>(json, "scores"),
-          .tokens = Get<int64_t>(json, "tokens", 0)};
+          .tokens = Get<int64_t>(json, "tokens", 0),
+          .cluster = Get<std::string>(json, "cluster", "")};
 }
 
 SampleRow ToSample(const Json& json, int64_t phase) {

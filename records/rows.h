@@ -175,6 +175,7 @@ struct ItemRow {
   Json scores = Json::object();   // metric name -> number
   int64_t tokens = 0;             // tokens scored or generated
   std::string origin{};           // uuid of the run that measured it, where that is another one
+  std::string cluster{};          // equal for items that are not independent (same passage); "": independent
 };
 
 // Items of a phase that another run measured.
@@ -183,6 +184,13 @@ struct ItemOrigin {
   int64_t items = 0;
   int64_t run_id = 0;    // 0: it is not in this file
   std::string commit{};  // its build's; empty when it is not in this file
+};
+
+// What a comparison needs of an item.
+struct ItemScore {
+  int64_t doc_index = 0;
+  std::string prompt_sha256{}, cluster{};
+  Json scores = Json::object();
 };
 
 // One raw repetition of a benchmark.
@@ -224,6 +232,16 @@ struct ChangePointRow {
   double level_before = 0, level_after = 0;
   std::string unit{};
   std::string found{};  // set by the Store
+};
+
+// A regression that somebody accepted: from this run on the level of the series is the normal one.
+struct AcceptanceRow {
+  int64_t id = 0;
+  int64_t run_id = 0;      // the night that showed the regression
+  std::string suite{};     // name of the suite
+  std::string series{};    // "speed.decode_64"; model, method and settings are the run's
+  std::string reason{};    // in words; not empty
+  std::string accepted{};  // when; set by the Store
 };
 
 // A run with what it refers to.

@@ -293,10 +293,40 @@ JOIN phase s ON s.id = i.phase_id
 JOIN run d ON d.id = s.run_id;
 )sql";
 
+// Items that are not independent of each other, and new levels that somebody accepted.
+const char kVersion4[] = R"sql(
+-- What an item shares with others of its task (hash of the passage, source ...); '': nothing. Tests between
+-- methods count clusters, not items.
+ALTER TABLE item ADD COLUMN cluster TEXT NOT NULL DEFAULT '';
+
+DROP VIEW item_overview;
+-- One row a scored item of a finished quality phase; measured_by is the uuid of the run that measured it.
+CREATE VIEW item_overview AS
+SELECT o.run_id, o.model, o.method, i.task, i.doc_index, i.prompt_sha256, i.prompt, i.target,
+       i.loglikelihoods, i.greedy, i.text, i.scores, i.tokens, i.cluster,
+       coalesce(nullif(i.origin, ''), d.uuid) AS measured_by
+FROM item i
+JOIN phase_overview p ON p.data_id = i.phase_id AND p.status = 'ok'
+JOIN run_overview o ON o.run_id = p.run_id
+JOIN phase s ON s.id = i.phase_id
+JOIN run d ON d.id = s.run_id;
+
+-- A regression that tnbench nightly shall not repeat: from this run on its level is the normal one.
+CREATE TABLE acceptance (
+  id INTEGER PRIMARY KEY,
+  run_id INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+  suite TEXT NOT NULL,
+  series TEXT NOT NULL CHECK (series <> ''),
+  reason TEXT NOT NULL CHECK (reason <> ''),
+  accepted TEXT NOT NULL,
+  UNIQUE (run_id, suite, series)
+) STRICT;
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& Migrations() {
-  static const std::vector<std::string> kMigrations = {kVersion1, kVersion2, kVersion3};
+  static const std::vector<std::string> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4};
   return kMigrations;
 }
 

@@ -122,8 +122,9 @@ void Store::Connect(bool writable) {
 }
 
 void Store::CheckSchema(bool writable) {
-  const int application = Number(*database_, "PRAGMA application_id");
+  // In this order: another process that creates the file right now commits tables and id together.
   const int tables = Number(*database_, "SELECT count(*) FROM sqlite_schema");
+  const int application = Number(*database_, "PRAGMA application_id");
   if (application != kApplicationId && (application != 0 || tables != 0)) {
     throw Error(ErrorKind::kData, {"this SQLite file was not written by tnbench", "", "", path_.string(),
                                    "give the file that tnbench run --db wrote"});
@@ -139,7 +140,7 @@ void Store::CheckSchema(bool writable) {
     throw Error(ErrorKind::kData,
                 {"the results database has an older schema",
                  "schema version " + std::to_string(SchemaVersion()), std::to_string(version), path_.string(),
-                 "open it once for writing, for example with tnbench run --db"});
+                 "tnbench merge --db FILE brings it up to date"});
   }
   database_->exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   for (int step = version; step < SchemaVersion(); ++step) {

@@ -75,6 +75,9 @@ struct RunFilter {
   std::vector<int64_t> ids{};
   std::string model{};   // name
   std::string method{};  // canonical text
+  std::string commit{};  // of tnbench: its beginning
+  std::string uuid{};    // its beginning
+  std::string since{};   // runs that began at this time or later: "2026-01-31", or longer
   // Of several runs of one cell on one machine only the newest that is ok; when none is ok, the newest.
   bool newest_only = false;
 };
@@ -126,9 +129,12 @@ class Store {
   void AddLog(const LogRow& row);
   // Once a (run, suite, series): finding it again changes nothing. Says whether it is new.
   bool PutChangePoint(const ChangePointRow& row);
+  // Once a (run, suite, series): a later reason replaces the earlier one. Error{kUsage} without a reason.
+  void PutAcceptance(const AcceptanceRow& row);
 
-  // Copies all finished runs of another results database that are not here yet. Models, methods, machines,
-  // protocols ... are known by hash, runs by uuid: merging twice changes nothing. All or nothing.
+  // Copies all finished runs of another results database that are not here yet, and change points and
+  // acceptances also of those that are. Models, methods, machines, protocols ... are known by hash, runs by
+  // uuid: merging twice changes nothing. All or nothing.
   // Error{kUsage} when it is this file itself.
   MergeCounts Merge(const std::filesystem::path& other);
 
@@ -154,6 +160,8 @@ class Store {
   std::vector<SampleRow> Samples(int64_t data_id) const;  // as added
   // Document order; all tasks (by name) when `task` is empty.
   std::vector<ItemRow> Items(int64_t data_id, const std::string& task = "") const;
+  // The same without texts, many times as fast: of one task, in document order.
+  std::vector<ItemScore> ItemScores(int64_t data_id, const std::string& task) const;
   // Where the items of a task came from that the phase did not measure itself; by run.
   std::vector<ItemOrigin> ItemOrigins(int64_t data_id, const std::string& task) const;
   std::optional<ArtefactRow> Artefact(int64_t data_id) const;
@@ -162,8 +170,10 @@ class Store {
   DatasetRow Dataset(int64_t id) const;
   // By series and run; all suites when `suite` is empty.
   std::vector<ChangePointRow> ChangePoints(const std::string& suite = "") const;
+  // By run and series.
+  std::vector<AcceptanceRow> Acceptances(const std::string& suite) const;
 
-  // What Export knows: "runs", "phases", "metrics", "layers", "items", "samples", "changes".
+  // What Export knows: "runs", "phases", "metrics", "layers", "items", "samples", "changes", "acceptances".
   static std::vector<std::string> ExportTables();
   // The rows of a view, run by run, streamed: `columns` first, once, then every row. `runs` empty: all.
   // Error{kUsage} for an unknown table.

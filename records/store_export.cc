@@ -1,4 +1,4 @@
-// Store: rows for other programs, and the change points.
+// Store: rows for other programs, change points and acceptances.
 #include <fmt/format.h>
 
 #include <map>
@@ -23,7 +23,8 @@ const std::map<std::string, ExportQuery>& ExportQueries() {
       {"layers", {"layer_overview", "run_id, stage_position, name"}},
       {"items", {"item_overview", "run_id, task, doc_index"}},
       {"samples", {"sample_overview", "run_id, benchmark, variant, repetition"}},
-      {"changes", {"change_point", "run_id, suite, series"}}};
+      {"changes", {"change_point", "run_id, suite, series"}},
+      {"acceptances", {"acceptance", "run_id, suite, series"}}};
   return queries;
 }
 
@@ -92,6 +93,28 @@ std::vector<ChangePointRow> Store::ChangePoints(const std::string& suite) const 
       row.level_after = cursor.Real();
       row.unit = cursor.Text();
       row.found = cursor.Text();
+      rows.push_back(std::move(row));
+    }
+  });
+  return rows;
+}
+
+std::vector<AcceptanceRow> Store::Acceptances(const std::string& suite) const {
+  std::vector<AcceptanceRow> rows;
+  Read("reading what was accepted", [&] {
+    SQLite::Statement statement(*database_,
+                                "SELECT id, run_id, suite, series, reason, accepted FROM acceptance "
+                                "WHERE suite = ? ORDER BY run_id, series");
+    Bind(statement, suite);
+    while (statement.executeStep()) {
+      Cursor cursor(statement);
+      AcceptanceRow row;
+      row.id = cursor.Int();
+      row.run_id = cursor.Int();
+      row.suite = cursor.Text();
+      row.series = cursor.Text();
+      row.reason = cursor.Text();
+      row.accepted = cursor.Text();
       rows.push_back(std::move(row));
     }
   });

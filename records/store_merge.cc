@@ -2,7 +2,7 @@
 //
 // Ids are local to a file, so that every reference is translated through a temporary table (old id, new id)
 // of the table it points to. What points where is read from the schema itself (pragma foreign_key_list), so
-// that a column added later is copied as well; a new table has to be named in kOwned.
+// that a column added later is copied as well; a new table has to be named in kOwned or kSaidLater.
 #include <fmt/format.h>
 
 #include <map>
@@ -16,8 +16,9 @@ namespace {
 // Known by their content: hash column(s) that are the same in every file.
 const char* const kShared[] = {"machine", "build", "model", "dataset", "protocol", "method", "cell"};
 // Belong to a phase or run, and come and go with it.
-const char* const kOwned[] = {"stage",  "layer",    "metric", "item",
-                              "sample", "artefact", "log",    "change_point"};
+const char* const kOwned[] = {"stage", "layer", "metric", "item", "sample", "artefact", "log"};
+// Said about a run later, maybe after it was merged; unique by content.
+const char* const kSaidLater[] = {"change_point", "acceptance"};
 
 struct TableColumns {
   std::vector<std::string> names;                 // without id
@@ -80,12 +81,16 @@ class Merger {
     CopyRuns();
     CopyPhases();
     for (const char* table : kOwned) {
-      const bool of_run = std::string(table) == "log" || std::string(table) == "change_point";
+      const bool of_run = std::string(table) == "log";
       const int rows = database_.exec(CopyStatement(
           database_, table, "INSERT",
           of_run ? "t.run_id IN (SELECT old FROM temp.new_run)"
                  : "t.phase_id IN (SELECT p.id FROM other.phase p JOIN temp.new_run n ON n.old = p.run_id)"));
       if (std::string(table) == "item") counts_.items = rows;
+    }
+    for (const char* table : kSaidLater) {
+      const int rows = database_.exec(
+          CopyStatement(database_, table, "INSERT OR IGNORE", "t.run_id IN (SELECT old FROM temp.map_run)"));
       if (std::string(table) == "change_point") counts_.change_points = rows;
     }
     return counts_;

@@ -102,6 +102,8 @@ auto Select(const SQLite::Database& database, const std::string& sql, const Read
 bool Accepts(const RunFilter& filter, const RunView& view) {
   if (!filter.model.empty() && view.model.name != filter.model) return false;
   if (!filter.method.empty() && view.method.text != filter.method) return false;
+  if (!view.build.commit.starts_with(filter.commit) || !view.run.uuid.starts_with(filter.uuid)) return false;
+  if (view.run.started < filter.since) return false;
   if (filter.ids.empty()) return true;
   return std::find(filter.ids.begin(), filter.ids.end(), view.run.id) != filter.ids.end();
 }
@@ -325,14 +327,15 @@ std::vector<ItemRow> Store::Items(int64_t data_id, const std::string& task) cons
     row.scores = cursor.Value();
     row.tokens = cursor.Int();
     row.origin = cursor.Text();
+    row.cluster = cursor.Text();
     return row;
   };
   Read("reading the items", [&] {
     rows = Select(
         *database_,
         "SELECT id, phase_id, task, doc_index, prompt_sha256, prompt, target, loglikelihoods, greedy, text, "
-        "scores, tokens, origin FROM item WHERE phase_id = ?1 AND (?2 = '' OR task = ?2) ORDER BY task, "
-        "doc_index",
+        "scores, tokens, origin, cluster FROM item WHERE phase_id = ?1 AND (?2 = '' OR task = ?2) "
+        "ORDER BY task, doc_index",
         read, data_id, task);
   });
   return rows;
@@ -355,6 +358,27 @@ std::vector<ItemOrigin> Store::ItemOrigins(int64_t data_id, const std::string& t
                   "LEFT JOIN run r ON r.uuid = i.origin LEFT JOIN build b ON b.id = r.build_id "
                   "WHERE i.phase_id = ? AND i.task = ? AND i.origin <> '' GROUP BY i.origin ORDER BY r.id",
                   read, data_id, task);
+  });
+  return rows;
+}
+
+std::vector<ItemScore> Store::ItemScores(int64_t data_id, const std::string& task) const {
+  std::vector<ItemScore> rows;
+  const auto read = [](SQLite::Statement& statement) {
+    Cursor cursor(statement);
+    ItemScore row;
+    row.doc_index = cursor.Int();
+    row.prompt_sha256 = cursor.Text();
+    row.cluster = cursor.Text();
+    row.scores = cursor.Value();
+    return row;
+  };
+  Read("reading the scores of items", [&] {
+    rows =
+        Select(*database_,
+               "SELECT doc_index, prompt_sha256, cluster, scores FROM item WHERE phase_id = ? AND task = ? "
+               "ORDER BY doc_index",
+               read, data_id, task);
   });
   return rows;
 }

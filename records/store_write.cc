@@ -313,12 +313,12 @@ void Store::AddItems(const std::vector<ItemRow>& rows) {
     InsertAll(
         *database_,
         "INSERT INTO item (phase_id, task, doc_index, prompt_sha256, prompt, target, loglikelihoods, greedy, "
-        "text, scores, tokens, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "text, scores, tokens, origin, cluster) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         rows, [](SQLite::Statement& statement, const ItemRow& row) {
           RequireFinite(row.loglikelihoods, row);
           RequireFinite(row.scores, row);
           Bind(statement, row.phase_id, row.task, row.doc_index, row.prompt_sha256, row.prompt, row.target,
-               row.loglikelihoods, row.greedy, row.text, row.scores, row.tokens, row.origin);
+               row.loglikelihoods, row.greedy, row.text, row.scores, row.tokens, row.origin, row.cluster);
         });
   });
 }
@@ -384,6 +384,19 @@ bool Store::PutChangePoint(const ChangePointRow& row) {
                 row.run_id, row.suite, row.series, row.level_before, row.level_after, row.unit, Now());
   });
   return inserted != 0;
+}
+
+void Store::PutAcceptance(const AcceptanceRow& row) {
+  if (row.reason.empty()) {
+    throw Error(ErrorKind::kUsage, "a regression is accepted for a reason", "say it with --reason");
+  }
+  Write("recording an acceptance", [&] {
+    Execute(*database_,
+            "INSERT INTO acceptance (run_id, suite, series, reason, accepted) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (run_id, suite, series) DO UPDATE SET reason = excluded.reason, accepted = "
+            "excluded.accepted",
+            row.run_id, row.suite, row.series, row.reason, Now());
+  });
 }
 
 }  // namespace tnb

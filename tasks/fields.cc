@@ -279,6 +279,11 @@ std::string DocumentFields::Text(const std::string& name) const {
   return AsText(value);
 }
 
+std::optional<std::string> DocumentFields::TryText(const std::string& name) const {
+  if (!Find(name)) return std::nullopt;
+  return Text(name);
+}
+
 std::vector<std::string> DocumentFields::Texts(const std::string& name) const {
   const Json value = Value(name);
   if (value.is_string()) return {value.get<std::string>()};

@@ -58,8 +58,9 @@ class DocumentFields {
   // Throws Error{kData} when no source of the field can be served.
   Json Value(const std::string& name) const;
   std::string Text(const std::string& name) const;
-  std::vector<std::string> Texts(const std::string& name) const;  // a text counts as a list of one
-  int64_t Integer(const std::string& name) const;                 // also "3" and true
+  std::optional<std::string> TryText(const std::string& name) const;  // nothing when it cannot be served
+  std::vector<std::string> Texts(const std::string& name) const;      // a text counts as a list of one
+  int64_t Integer(const std::string& name) const;                     // also "3" and true
   std::string Render(const std::string& text) const;
 
  private:

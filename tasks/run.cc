@@ -16,6 +16,7 @@ ItemResult Begin(const Item& item) {
   result.prompt = item.prompt;
   result.target = item.target;
   result.truncated_tokens = item.truncated_tokens;
+  result.cluster = item.cluster;
   return result;
 }
 
@@ -81,7 +82,8 @@ Json ToJson(const std::string& task, const ItemResult& result) {
           {"scores", result.scores},
           {"finished", result.finished},
           {"tokens", result.tokens},
-          {"truncated_tokens", result.truncated_tokens}};
+          {"truncated_tokens", result.truncated_tokens},
+          {"cluster", result.cluster}};
 }
 
 ItemResult ItemResultFromJson(const Json& json, const std::string& where) {
@@ -97,6 +99,7 @@ ItemResult ItemResultFromJson(const Json& json, const std::string& where) {
   result.scores = Require<Scores>(json, "scores", where);
   result.tokens = Optional<int64_t>(json, "tokens", 0, where);
   result.truncated_tokens = Optional<int64_t>(json, "truncated_tokens", 0, where);
+  result.cluster = Optional<std::string>(json, "cluster", "", where);
   return result;
 }
 

@@ -27,10 +27,11 @@ struct ItemResult {
   Scores scores;
   int64_t tokens = 0;            // scored or generated
   int64_t truncated_tokens = 0;  // left out of a context that was too long
+  std::string cluster;           // Item::cluster
 };
 
 // {"task","doc","prompt_sha256","prompt","loglikelihoods","greedy","text","target","scores",
-//  "finished","tokens","truncated_tokens"}; loglikelihoods and greedy are null for generated texts.
+//  "finished","tokens","truncated_tokens","cluster"}; loglikelihoods and greedy are null for generated texts.
 Json ToJson(const std::string& task, const ItemResult& result);
 // Throws Error{kData} naming `where`.
 ItemResult ItemResultFromJson(const Json& json, const std::string& where);

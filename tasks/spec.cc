@@ -315,7 +315,7 @@ TaskSpec ReadTaskSpec(const LocatedJson& json, const std::string& name) {
                    {"name",       "version",  "description", "form",    "dataset",    "fields",  "preamble",
                     "prompt",     "contexts", "choices",     "gold",    "labels",     "family",  "target",
                     "references", "original", "delimiter",   "fewshot", "generation", "filters", "normalize",
-                    "metrics",    "main",     "source",      "window"});
+                    "metrics",    "main",     "source",      "window",  "cluster"});
   TaskSpec spec;
   spec.file = json.file();
   spec.name = name.empty() ? json.Get<std::string>("/name", "a name") : name;
@@ -348,6 +348,7 @@ TaskSpec ReadTaskSpec(const LocatedJson& json, const std::string& name) {
   spec.target = ReadTemplate(json, "/target");
   spec.references_field = json.Get<std::string>("/references", "a field name", "");
   spec.original_field = json.Get<std::string>("/original", "a field name", "");
+  spec.cluster_field = json.Get<std::string>("/cluster", "a field name", "");
   spec.delimiter = json.Get<std::string>("/delimiter", "a text", " ");
   ReadFewshot(json, spec);
   spec.sources = ReadSources(json, spec);
@@ -358,7 +359,7 @@ TaskSpec ReadTaskSpec(const LocatedJson& json, const std::string& name) {
   CheckProtocol(json, spec);
 
   spec.protocol = json.root();
-  for (const char* field : {"name", "description", "family", "fewshot", "main", "source"}) {
+  for (const char* field : {"name", "description", "family", "fewshot", "main", "source", "cluster"}) {
     spec.protocol.erase(field);
   }
   spec.protocol["dataset"].erase("file");

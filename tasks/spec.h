@@ -28,6 +28,9 @@
 //   window     rolling: {"protocol": "gptq" | "llamacpp", "length", "join"}: the targets of all documents,
 //              joined, are one text that is cut into windows of `length` tokens (tasks/windows.h); without it
 //              every document is scored by itself, as lm-evaluation-harness does
+//   cluster    field that is equal for documents which are not independent (a passage with several
+//              questions): tests between methods count clusters, not documents. A copy of the data may lack
+//              it
 //   delimiter  between prompt and continuation (default " ")
 //   fewshot    {"count", "file", "format", "sampler", "seed", "exclude_evaluated", "delimiter", "fixed"}
 //   generation {"max_new_tokens", "min_new_tokens", "stop", "skip_leading_space", "beams"}
@@ -85,7 +88,7 @@ struct TaskSpec {
   std::string preamble, prompt, contexts_field;
   std::string choices_field;
   std::vector<std::string> choice_templates;
-  std::string gold_field, labels_field, target, references_field, original_field;
+  std::string gold_field, labels_field, target, references_field, original_field, cluster_field;
   std::optional<TextWindow> window;
   std::string delimiter = " ";
 

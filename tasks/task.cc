@@ -225,6 +225,10 @@ Item Task::BuildPrompt(size_t doc, const std::vector<Shot>& shots, const ChatTem
   }
   if (item.target.empty()) throw Error(ErrorKind::kData, {"the target is empty", "a text", "", where, ""});
   item.prompt_sha256 = Sha256Hex(item.prompt);
+  if (!spec_.cluster_field.empty()) {
+    if (const auto shared = fields.TryText(spec_.cluster_field))
+      item.cluster = Sha256Hex(*shared).substr(0, 16);
+  }
   return item;
 }
 

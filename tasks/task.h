@@ -41,6 +41,7 @@ struct Item {
   size_t doc = 0;             // position among the evaluated documents
   std::string prompt;         // with several contexts: all of them, joined by '\n'
   std::string prompt_sha256;  // of `prompt`
+  std::string cluster;        // equal for documents that share a passage (TaskSpec::cluster); "": shares none
   std::string target;         // right choice, continuation, first reference, or text of a rolling task
 
   // (contexts[i], continuations[i]) is what scores[i] scores; rolling and generating tasks have none.

@@ -44,6 +44,7 @@ int64_t AddFullRun(Store& store, const std::string& method, int items = 3) {
   store.FinishRun(run, RunStatus::kOk);
   store.PutChangePoint(
       {.run_id = run, .suite = "s", .series = "q", .level_before = 1, .level_after = 2, .unit = "s"});
+  store.PutAcceptance({.run_id = run, .suite = "s", .series = "q", .reason = "meant so"});
   return run;
 }
 
@@ -121,6 +122,12 @@ TEST_CASE("merging brings every row once, however often it is done") {
   counts = target.Merge(folder / "b.db");
   CHECK(counts.runs == 2);
   CHECK(counts.unfinished == 0);
+  // What is said later about a run that came before comes, too, and once.
+  const size_t accepted = target.Acceptances("s").size();
+  CHECK(accepted == 3);
+  b.PutAcceptance({.run_id = first, .suite = "s", .series = "later", .reason = "a new kernel"});
+  for (int i = 0; i < 2; ++i) CHECK(target.Merge(folder / "b.db").runs == 0);
+  CHECK(target.Acceptances("s").size() == accepted + 1);
 }
 
 TEST_CASE("what cannot be merged is refused and changes nothing") {
@@ -145,9 +152,9 @@ TEST_CASE("merge knows every table of the schema") {
   std::set<std::string> tables;
   while (statement.executeStep()) tables.insert(statement.getColumn(0).getString());
   // A table that is added has to be added to records/store_merge.cc, too.
-  CHECK(tables == std::set<std::string>{"artefact", "build", "cell", "change_point", "dataset", "item",
-                                        "layer", "log", "machine", "method", "metric", "model", "phase",
-                                        "protocol", "run", "sample", "stage"});
+  CHECK(tables == std::set<std::string>{"acceptance", "artefact", "build", "cell", "change_point", "dataset",
+                                        "item", "layer", "log", "machine", "method", "metric", "model",
+                                        "phase", "protocol", "run", "sample", "stage"});
 }
 
 // Two drivers that write runs into one file, and a reader that sees whole transactions only.

@@ -154,7 +154,8 @@ TEST_CASE("every kind of row comes back as written") {
                    .target = "1",
                    .loglikelihoods = {-1.25, -0.1},
                    .greedy = {true, false},
-                   .tokens = 5},
+                   .tokens = 5,
+                   .cluster = "passage 1"},
                   {.phase_id = phase, .task = "a", .doc_index = 0}});
   const std::vector<ItemRow> items = store.Items(phase);
   REQUIRE(items.size() == 3);
@@ -164,6 +165,8 @@ TEST_CASE("every kind of row comes back as written") {
   CHECK(items[1].loglikelihoods[0] == -1.25);
   CHECK(items[1].greedy[1] == false);
   CHECK(items[1].tokens == 5);
+  CHECK(items[1].cluster == "passage 1");
+  CHECK(items[0].cluster.empty());
   CHECK(items[2].text == odd);
   CHECK(items[2].scores["acc"] == 1.0);
   CHECK(store.Items(phase, "b").size() == 2);

@@ -126,6 +126,29 @@ TEST_CASE("results keep what was asked and answered, through JSON and back") {
   CHECK_THROWS_AS(ItemResultFromJson({{"doc", 1}}, "items.jsonl:1"), Error);
 }
 
+TEST_CASE("documents that share a passage share a cluster, and the protocol does not know it") {
+  Json task = Json::parse(kChoiceTask);
+  task["cluster"] = "passage";
+  const std::string data = R"({"q": "a", "options": ["x", "y"], "gold": 0, "passage": "P"})"
+                           "\n"
+                           R"({"q": "b", "options": ["x", "y"], "gold": 1, "passage": "Q"})"
+                           "\n"
+                           R"({"q": "c", "options": ["x", "y"], "gold": 0, "passage": "P"})"
+                           "\n"
+                           R"({"q": "d", "options": ["x", "y"], "gold": 0})"
+                           "\n";
+  const Fixture with(task.dump(), data, "c.jsonl"), without(kChoiceTask, data, "c.jsonl");
+  const std::vector<Item> items = with.Load().BuildPrompts();
+  CHECK(items[0].cluster == Sha256Hex("P").substr(0, 16));
+  CHECK(items[2].cluster == items[0].cluster);
+  CHECK(items[1].cluster != items[0].cluster);
+  CHECK(items[3].cluster.empty());
+  CHECK(with.Load().spec().protocol == without.Load().spec().protocol);
+  FunctionModel model([](const ScoreRequest&) { return ScoreResult{-1.0, false}; });
+  const ItemResult result = Run(with.Load(), model).at(0);
+  CHECK(ItemResultFromJson(ToJson("c", result), "x").cluster == items.at(result.doc).cluster);
+}
+
 TEST_CASE("documents that are done are not asked again; progress counts them") {
   const Fixture fixture(kChoiceTask, kChoiceData, "c.jsonl");
   const Task task = fixture.Load();
