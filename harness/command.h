@@ -27,6 +27,7 @@ std::function<int()> DeclareRun(CLI::App& app);
 std::function<int()> DeclareEval(CLI::App& app);
 std::function<int()> DeclareReport(CLI::App& app);
 std::function<int()> DeclareFetch(CLI::App& app);
+std::function<int()> DeclareCompare(CLI::App& app);
 std::function<int()> DeclareList(CLI::App& app);
 std::function<int()> DeclareShow(CLI::App& app);
 std::function<int()> DeclareExport(CLI::App& app);

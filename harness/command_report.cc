@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "harness/command.h"
+#include "harness/metric_shapes.h"
 #include "methods/recipe.h"
 #include "records/store.h"
 #include "reports/report.h"
@@ -10,9 +11,13 @@
 namespace tnb {
 namespace {
 
+constexpr int kPageWidth = 100;  // characters of footnote size that a page of a paper holds
+
 struct Options {
-  std::string db = "tnbench.db", format = "md", model, method, base, runs;
-  bool json = false;
+  std::string db = "tnbench.db", format = "md", model, method, base, runs, tasks, since, pivot = "method";
+  bool json = false, full_names = false;
+  double alpha = 0.05;
+  int width = 0;
 };
 
 std::vector<int64_t> RunIds(const std::string& text) {
@@ -34,7 +39,16 @@ int Report(const Options& options) {
   if (!options.method.empty()) report.filter.method = ParseRecipe(options.method).text;
   if (!options.base.empty()) report.base_method = ParseRecipe(options.base).text;
   if (!options.runs.empty()) report.filter.ids = RunIds(options.runs);
-  report.width = TerminalWidth();
+  report.filter.since = options.since;
+  report.tasks = SplitList(options.tasks, "--task");
+  report.pivot = ReportPivotFrom(options.pivot);
+  if (!options.full_names) report.label = ShortRecipe;
+  report.mark_best = format == ReportFormat::kLatex;
+  report.alpha = options.alpha;
+  report.shapes = ShapeOfMetric;
+  report.width = options.width > 0                ? options.width
+                 : format == ReportFormat::kLatex ? kPageWidth
+                                                  : TerminalWidth();
   const Store store = Store::OpenReadOnly(options.db);
   std::cout << RenderReport(store, report, format);
   return 0;
@@ -45,11 +59,22 @@ int Report(const Options& options) {
 std::function<int()> DeclareReport(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("--db", options->db, "results database")->capture_default_str();
-  app.add_option("--format", options->format, "md, text, csv or json")->capture_default_str();
+  app.add_option("--format", options->format, "md, text, csv, json or latex")->capture_default_str();
   app.add_flag("--json", options->json, "short for --format json");
   app.add_option("--model", options->model, "only this model");
   app.add_option("--method", options->method, "only this method");
   app.add_option("--baseline", options->base, "method of the base row (default: the uncompressed one)");
+  app.add_option("--task", options->tasks, "only the columns of these tasks, comma-separated");
+  app.add_option("--since", options->since, "only runs that began at or after this time (UTC): 2026-01-31");
+  app.add_option("--pivot", options->pivot,
+                 "method: a row a method; model: a row a model; task: a row a number, a column a method")
+      ->capture_default_str();
+  app.add_flag("--full-names", options->full_names, "canonical methods in the tables, not in notes");
+  app.add_option("--alpha", options->alpha, "LaTeX: error rate of what is printed in bold")
+      ->check(CLI::Range(1e-6, 0.5))
+      ->capture_default_str();
+  app.add_option("--width", options->width,
+                 "split tables to this many characters (default: the terminal's; LaTeX: 100)");
   app.add_option("--runs", options->runs, "only these runs: 3,5 (default: the newest of each cell)");
   return [options] { return Report(*options); };
 }

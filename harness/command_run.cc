@@ -33,6 +33,7 @@ void PrintReport(const Store& store, const std::vector<int64_t>& runs, const std
   ReportOptions report;
   report.filter.ids = runs;
   if (!base.empty()) report.base_method = ParseRecipe(base).text;
+  report.label = ShortRecipe;
   report.width = TerminalWidth();
   std::cout << RenderReport(store, report, json ? ReportFormat::kJson : ReportFormat::kMarkdown);
 }

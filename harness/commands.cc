@@ -39,7 +39,9 @@ const std::vector<CommandEntry>& Commands() {
        "  tnbench merge laptop.db server.db --db all.db", false, DeclareMerge},
       {"report", "tables of what was measured",
        "  tnbench report --db results.db\n"
-       "  tnbench report --model smollm2-135m --format csv > table.csv",
+       "  tnbench report --model smollm2-135m --format csv > table.csv\n"
+       "  tnbench report --pivot task --task hellaswag,boolq --since 2026-01-31\n"
+       "  tnbench report --format latex > table.tex",
        false, DeclareReport},
       {"fetch", "models and datasets, from where their lists say",
        "  tnbench fetch smollm2-135m\n"
@@ -47,6 +49,14 @@ const std::vector<CommandEntry>& Commands() {
        "  HF_TOKEN=... tnbench fetch llama2-7b\n"
        "  tnbench fetch HuggingFaceTB/SmolLM2-360M",
        false, DeclareFetch},
+      {"compare", "two runs, methods, databases or commits: differences with tests and verdicts",
+       "  tnbench compare fp32 int8\n"
+       "  tnbench compare 3 7 --only accuracy --margin 0.5\n"
+       "  tnbench compare old.db:int8 new.db:int8 --fail-on-regression\n"
+       "  tnbench compare commit:1a2b3c4 commit:5d6e7f8 --json\n"
+       "  tnbench compare --measure int8 mpo+int8 --model smollm2-135m --rounds 3\n"
+       "exit codes: 0 fine, 1 worse (with --fail-on-regression), 2 usage, 3 not comparable",
+       false, DeclareCompare},
       {"list", "what is there: methods, models, tasks, datasets",
        "  tnbench list methods\n"
        "  tnbench list tasks --check my-task.json\n"

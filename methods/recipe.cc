@@ -213,4 +213,44 @@ std::vector<std::string> SplitMethodList(const std::string& text) {
   return methods;
 }
 
+std::string ShortRecipe(const std::string& canonical) {
+  // Whatever can be left out without changing the canonical text is a default.
+  const auto means_the_same = [](const std::string& text, const std::string& stage) {
+    try {
+      return ParseRecipe(text).text == stage;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  std::string text;
+  for (const std::string& stage : SplitOutsideParentheses(canonical, '+')) {
+    if (!means_the_same(stage, stage)) return canonical;
+    std::string shorter = stage;
+    if (const size_t at = shorter.rfind('@');
+        at != std::string::npos && means_the_same(shorter.substr(0, at), stage)) {
+      shorter.resize(at);
+    }
+    const std::string rest = shorter.find('@') == std::string::npos ? "" : shorter.substr(shorter.find('@'));
+    const size_t colon = shorter.find(':');
+    if (colon != std::string::npos && colon < shorter.size() - rest.size()) {
+      std::vector<std::string> parameters =
+          SplitOutsideParentheses(shorter.substr(colon + 1, shorter.size() - rest.size() - colon - 1), ',');
+      const auto joined = [&](size_t without) {
+        std::string list;
+        for (size_t i = 0; i < parameters.size(); ++i) {
+          if (i != without) list += (list.empty() ? ":" : ",") + parameters[i];
+        }
+        return shorter.substr(0, colon) + list + rest;
+      };
+      for (size_t i = parameters.size(); i-- > 0;) {
+        if (means_the_same(joined(i), stage))
+          parameters.erase(parameters.begin() + static_cast<std::ptrdiff_t>(i));
+      }
+      shorter = joined(parameters.size());
+    }
+    text += (text.empty() ? "" : "+") + shorter;
+  }
+  return means_the_same(text, canonical) ? text : canonical;
+}
+
 }  // namespace tnb

@@ -51,6 +51,9 @@ std::vector<Preset> Presets();
 // Presets are expanded first. Unknown names, parameters and values out of range are
 // Error{kUsage} with the nearest legal ones.
 Recipe ParseRecipe(const std::string& text);
+// The shortest text of the same method: parameters and selectors that have their default are dropped,
+// "mpo+int8". A text that is no method of this program is given back as it is.
+std::string ShortRecipe(const std::string& canonical);
 // Splits "a,b:x=1,y=2,c" into methods: a comma followed by NAME= continues the stage before it.
 std::vector<std::string> SplitMethodList(const std::string& text);
 

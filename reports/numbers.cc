@@ -45,4 +45,31 @@ std::string FormatCount(double count) {
   return Scaled(count, 1000, kUnits, 5);
 }
 
+std::string FormatFixed(double value, int decimals, bool sign) {
+  std::string text = fmt::format("{:.{}f}", value, decimals);
+  const bool nothing = text.find_first_of("123456789in") == std::string::npos;  // also of inf and nan
+  if (nothing && text[0] == '-') text.erase(0, 1);
+  return sign && !nothing && value > 0 ? "+" + text : text;
+}
+
+std::string FormatInUnit(double value, const std::string& unit) {
+  if (unit == "bytes") return FormatBytes(value);
+  if (unit == "fraction") return FormatFixed(100 * value, 1);
+  if (unit == "%") return FormatFixed(value, 1);
+  if (unit == "count") return FormatCount(value);
+  return FormatNumber(value);
+}
+
+std::string ShownUnit(const std::string& unit) {
+  if (unit == "bytes" || unit == "count") return "";
+  return unit == "fraction" ? "%" : unit;
+}
+
+bool IsShare(const std::string& unit) { return unit == "fraction" || unit == "%"; }
+
+std::string FormatP(double p) {
+  if (p < 0.0001) return "<0.0001";
+  return p >= 0.9995 ? "1" : fmt::format("{:.{}f}", p, p < 0.001 ? 4 : 3);
+}
+
 }  // namespace tnb

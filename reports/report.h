@@ -12,31 +12,46 @@
 // why, in words.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "records/store.h"
+#include "reports/metric_shape.h"
+#include "reports/render.h"
 #include "reports/table.h"
 
 namespace tnb {
 
-enum class ReportFormat { kMarkdown, kTerminal, kCsv, kJson };
-// "md" "text" "csv" "json"; Error{kUsage} names them for anything else.
-ReportFormat ReportFormatFrom(const std::string& name);
+enum class ReportPivot {
+  kMethod,  // a table a model, a row a method
+  kModel,   // a table a method, a row a model
+  kTask,    // a table a model, a row a number, a column a method
+};
+// "method" "model" "task"; Error{kUsage} names them for anything else.
+ReportPivot ReportPivotFrom(const std::string& name);
 
 struct ReportOptions {
   // Without ids, only the newest run of each cell is shown, whatever newest_only says.
   RunFilter filter{};
   // Canonical text of the base row's method; empty: the first there is of fp32, fp16, bf16.
   std::string base_method{};
-  // Markdown and terminal tables are split to fit; 0: never.
+  // Markdown, terminal and LaTeX tables are split to fit; 0: never.
   int width = 0;
+  ReportPivot pivot = ReportPivot::kMethod;
+  std::vector<std::string> tasks{};  // columns of these only; empty: all
+  // Short name of a canonical method, explained in a note; empty: the canonical text.
+  std::function<std::string(const std::string& method)> label{};
+  // Columns that say the same in every row go to the notes (tables for people; RenderReport decides).
+  bool move_constants = false;
+  // Bold where the best is surely the best; reads the items.
+  bool mark_best = false;
+  double alpha = 0.05;
+  MetricShapes shapes{};
 };
 
 // The tables in full width. Error{kUsage} when no run matches the filter.
 std::vector<Table> BuildReport(const Store& store, const ReportOptions& options);
-// JSON is an array of tables; CSV tables are separated by an empty line, each after its caption and notes in
-// lines that begin with "# ".
 std::string RenderReport(const Store& store, const ReportOptions& options, ReportFormat format);
 
 }  // namespace tnb

@@ -2,13 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <set>
-
 namespace tnb {
-namespace {
 
-// Names the fields in which two protocols differ: "shots 25 / 0".
-std::string Difference(const Json& a, const Json& b) {
+std::string JsonDifference(const Json& a, const Json& b) {
   std::string text;
   std::set<std::string> keys;
   for (const Json* side : {&a, &b}) {
@@ -22,8 +18,6 @@ std::string Difference(const Json& a, const Json& b) {
   }
   return text.empty() ? "units or names only" : text;
 }
-
-}  // namespace
 
 std::string ColumnSpec::Key() const {
   std::string key = phase;
@@ -42,7 +36,9 @@ ColumnSpec TaskColumn(const std::string& phase, const MetricRow& row) {
   return {phase, row.name, row.task, row.filter, row.variant, row.unit, kSizeAndQuality};
 }
 
-RunData LoadRun(const Store& store, const RunView& view) {
+RunData LoadRun(const Store& store, const RunView& view, ProtocolCache* protocols) {
+  ProtocolCache own(store);
+  if (protocols == nullptr) protocols = &own;
   RunData data{.view = view, .phases = {}, .metrics = {}, .protocols = {}, .protocol_contents = {}};
   for (const PhaseRow& phase : store.Phases(view.run.id)) {
     data.phases[phase.name] = phase;
@@ -52,7 +48,7 @@ RunData LoadRun(const Store& store, const RunView& view) {
         // A number without a protocol is comparable with its like only.
         ProtocolRow protocol;
         protocol.name = "unknown";
-        if (row.protocol_id) protocol = store.Protocol(*row.protocol_id);
+        if (row.protocol_id) protocol = protocols->Get(*row.protocol_id);
         const std::string key = TaskColumn(phase.name, row).Key();
         data.protocols[key] = fmt::format("{} {} n={}", protocol.name, protocol.hash.substr(0, 12), row.n);
         data.protocol_contents[key] = protocol.content;
@@ -69,7 +65,7 @@ std::string Conflict(const RunData& a, const RunData& b) {
     const auto other = b.protocols.find(key);
     if (other == b.protocols.end() || other->second == protocol) continue;
     return fmt::format("{}: {} against {} ({})", key, protocol, other->second,
-                       Difference(a.protocol_contents.at(key), b.protocol_contents.at(key)));
+                       JsonDifference(a.protocol_contents.at(key), b.protocol_contents.at(key)));
   }
   return "";
 }
@@ -79,6 +75,18 @@ const MetricRow* Find(const RunData& run, const ColumnSpec& column) {
     if (column.Matches(phase, row)) return &row;
   }
   return nullptr;
+}
+
+std::set<std::string> GroupMembers(const std::vector<const RunData*>& runs) {
+  std::set<std::string> members;
+  for (const RunData* run : runs) {
+    for (const auto& [key, protocol] : run->protocol_contents) {
+      if (!protocol.contains("group")) continue;
+      const Json tasks = protocol.value("tasks", Json::object());
+      for (const auto& [task, unused] : tasks.items()) members.insert(task);
+    }
+  }
+  return members;
 }
 
 std::string Absence(const RunData& run, const std::string& phase) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,12 +41,31 @@ enum { kIdentity = 0, kSizeAndQuality = 1, kSpeedAndTraining = 2 };
 
 // The column of a metric of quality or drift.
 ColumnSpec TaskColumn(const std::string& phase, const MetricRow& row);
-RunData LoadRun(const Store& store, const RunView& view);
+// Many runs share few protocols.
+class ProtocolCache {
+ public:
+  explicit ProtocolCache(const Store& store) : store_(store) {}
+  const ProtocolRow& Get(int64_t id) {
+    const auto [place, inserted] = rows_.try_emplace(id);
+    if (inserted) place->second = store_.Protocol(id);
+    return place->second;
+  }
+
+ private:
+  const Store& store_;
+  std::map<int64_t, ProtocolRow> rows_;
+};
+RunData LoadRun(const Store& store, const RunView& view, ProtocolCache* protocols = nullptr);
 // Empty when the two runs may share columns; else what differs.
 std::string Conflict(const RunData& a, const RunData& b);
 // The metric that the column shows of this run, if there is one.
 const MetricRow* Find(const RunData& run, const ColumnSpec& column);
+// Tasks of these runs that are shown as part of a group.
+std::set<std::string> GroupMembers(const std::vector<const RunData*>& runs);
 // Why a phase has no number, in words.
 std::string Absence(const RunData& run, const std::string& phase);
+
+// The fields in which two objects (protocols, settings) differ: "shots 25 / 0".
+std::string JsonDifference(const Json& a, const Json& b);
 
 }  // namespace tnb

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 
 #include "base/progress.h"
 #include "reports/flips.h"
 #include "reports/numbers.h"
+#include "reports/statistics.h"
 #include "reports/table.h"
 
 namespace tnb {
@@ -76,7 +79,7 @@ Json ToJson(const ItemRow& row) {
   return {{"task", row.task},     {"doc_index", row.doc_index}, {"prompt_sha256", row.prompt_sha256},
           {"prompt", row.prompt}, {"target", row.target},       {"loglikelihoods", row.loglikelihoods},
           {"greedy", row.greedy}, {"text", row.text},           {"scores", row.scores},
-          {"tokens", row.tokens}};
+          {"tokens", row.tokens}, {"cluster", row.cluster}};
 }
 
 Json PhaseJson(const Store& store, const PhaseRow& phase, bool with_items) {
@@ -118,14 +121,66 @@ std::string Readable(double value, const std::string& unit) {
   return FormatNumber(value);
 }
 
-std::string MetricsText(const std::vector<MetricRow>& metrics) {
+// Shares of items that are right or not: their interval follows from the counts alone.
+bool IsShareOfItems(const MetricRow& row) {
+  static const std::set<std::string> names = {"exact_match", "empty", "top1_agreement"};
+  return row.unit == "fraction" && row.value >= 0 && row.value <= 1 && row.n > 0 &&
+         (row.name.starts_with("acc") || names.count(row.name) != 0);
+}
+
+// At 95 %: as recorded, else Wilson's where items are counted, else from the standard error.
+std::string IntervalText(const MetricRow& row) {
+  std::optional<Interval> interval;
+  if (row.lo && row.hi) {
+    interval = Interval{*row.lo, *row.hi};
+  } else if (IsShareOfItems(row)) {
+    const auto right = static_cast<int64_t>(std::lround(row.value * static_cast<double>(row.n)));
+    interval = WilsonInterval(right, row.n);
+  } else if (row.se && std::isfinite(row.value)) {
+    const double half = NormalQuantile(0.975) * *row.se;
+    interval = Interval{row.value - half, row.value + half};
+  }
+  if (!interval) return "";
+  return fmt::format("{} to {}", Readable(interval->lo, row.unit), Readable(interval->hi, row.unit));
+}
+
+// "P1: arc 25-shot 1f3a5c7e9b2d, data ..." of every protocol and its data that the metrics name.
+class ProtocolNotes {
+ public:
+  explicit ProtocolNotes(const Store& store) : store_(store) {}
+  std::string Name(const MetricRow& row) {
+    if (!row.protocol_id) return "";
+    const auto [place, inserted] = names_.try_emplace({*row.protocol_id, row.dataset_id.value_or(0)});
+    if (inserted) {
+      place->second = fmt::format("P{}", names_.size());
+      const ProtocolRow protocol = store_.Protocol(*row.protocol_id);
+      text_ += fmt::format("  {}: {} {}", place->second, protocol.name, protocol.hash.substr(0, 12));
+      if (row.dataset_id) {
+        const DatasetRow data = store_.Dataset(*row.dataset_id);
+        text_ += fmt::format(", data sha256 {} ({} items)", data.hash.substr(0, 12), data.items);
+      }
+      text_ += "\n";
+    }
+    return place->second;
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  const Store& store_;
+  std::map<std::pair<int64_t, int64_t>, std::string> names_;
+  std::string text_;
+};
+
+std::string MetricsText(const Store& store, const std::vector<MetricRow>& metrics) {
+  ProtocolNotes protocols(store);
   Table table;
   for (const char* title : {"metric", "task", "filter", "variant"})
     table.columns.push_back({title, Alignment::kLeft});
-  table.columns.push_back({"value", Alignment::kRight});
-  table.columns.push_back({"± se", Alignment::kRight});
+  for (const char* title : {"value", "± se", "95 % interval"})
+    table.columns.push_back({title, Alignment::kRight});
   table.columns.push_back({"unit", Alignment::kLeft});
   table.columns.push_back({"n", Alignment::kRight});
+  table.columns.push_back({"protocol", Alignment::kLeft});
   for (const MetricRow& row : metrics) {
     table.rows.push_back({{.text = row.name + (row.main ? " *" : "")},
                           {.text = row.task},
@@ -133,10 +188,12 @@ std::string MetricsText(const std::vector<MetricRow>& metrics) {
                           {.text = row.variant},
                           {.text = Readable(row.value, row.unit)},
                           {.text = row.se ? Readable(*row.se, row.unit) : ""},
+                          {.text = IntervalText(row)},
                           {.text = row.unit},
-                          {.text = std::to_string(row.n)}});
+                          {.text = std::to_string(row.n)},
+                          {.text = protocols.Name(row)}});
   }
-  return RenderTerminal(table);
+  return RenderTerminal(table) + protocols.text();
 }
 
 std::string LayersText(std::vector<LayerRow> layers) {
@@ -219,6 +276,11 @@ std::string PhaseText(const Store& store, const PhaseRow& phase) {
   if (phase.peak_bytes) text += ", peak " + FormatBytes(static_cast<double>(*phase.peak_bytes));
   if (phase.exit_code && *phase.exit_code != 0) text += fmt::format(", exit code {}", *phase.exit_code);
   text += "\n";
+  // Of times the settings are the protocol; tasks have protocols of their own.
+  Json settings = phase.settings;
+  settings.erase("tasks");
+  settings.erase("groups");
+  if (!settings.empty()) text += "  settings " + settings.dump() + "\n";
   for (const StageRow& row : store.Stages(phase.data_id)) {
     text += fmt::format("  stage {}: {} in {}\n", row.position, row.text, FormatDuration(row.seconds));
   }
@@ -228,7 +290,7 @@ std::string PhaseText(const Store& store, const PhaseRow& phase) {
                         FormatBytes(static_cast<double>(artefact->bytes)), artefact->sha256.substr(0, 12));
   }
   const std::vector<MetricRow> metrics = store.Metrics(phase.data_id);
-  if (!metrics.empty()) text += MetricsText(metrics);
+  if (!metrics.empty()) text += MetricsText(store, metrics);
   return text;
 }
 

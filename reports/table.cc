@@ -9,16 +9,6 @@
 namespace tnb {
 namespace {
 
-void Check(const Table& table) {
-  for (const std::vector<Cell>& row : table.rows) {
-    if (row.size() != table.columns.size()) {
-      throw Error(ErrorKind::kInternal,
-                  {"a table row has the wrong length", std::to_string(table.columns.size()),
-                   std::to_string(row.size()), table.caption, ""});
-    }
-  }
-}
-
 // One line; a bar would end the Markdown cell.
 std::string Escaped(const std::string& text) {
   std::string escaped;
@@ -64,6 +54,8 @@ std::string Quoted(const std::string& field) {
 // The shortest text that reads back as the same number.
 std::string Exact(const std::optional<double>& value) { return value ? fmt::format("{}", *value) : ""; }
 
+const std::string& Name(const Cell& cell) { return cell.full.empty() ? cell.text : cell.full; }
+
 // JSON has no infinity.
 Json Number(const std::optional<double>& value) {
   if (!value) return nullptr;
@@ -83,13 +75,23 @@ Table Select(const Table& table, const std::vector<size_t>& columns) {
 
 }  // namespace
 
+void CheckTable(const Table& table) {
+  for (const std::vector<Cell>& row : table.rows) {
+    if (row.size() != table.columns.size()) {
+      throw Error(ErrorKind::kInternal,
+                  {"a table row has the wrong length", std::to_string(table.columns.size()),
+                   std::to_string(row.size()), table.caption, ""});
+    }
+  }
+}
+
 size_t DisplayWidth(const std::string& text) {
   return static_cast<size_t>(std::count_if(
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 std::string RenderMarkdown(const Table& table) {
-  Check(table);
+  CheckTable(table);
   const std::vector<size_t> widths = Widths(table);
   std::string header, rule, body;
   for (size_t i = 0; i < widths.size(); ++i) {
@@ -109,7 +111,7 @@ std::string RenderMarkdown(const Table& table) {
 }
 
 std::string RenderTerminal(const Table& table) {
-  Check(table);
+  CheckTable(table);
   const std::vector<size_t> widths = Widths(table);
   std::string text = table.caption.empty() ? "" : table.caption + "\n";
   const auto add_line = [&](const auto& field) {
@@ -127,7 +129,7 @@ std::string RenderTerminal(const Table& table) {
 }
 
 std::string RenderCsv(const Table& table) {
-  Check(table);
+  CheckTable(table);
   std::vector<std::string> lines(table.rows.size() + 1);
   const auto add = [&](const std::string& title, const auto& field) {
     const std::string comma = lines[0].empty() ? "" : ",";
@@ -139,7 +141,7 @@ std::string RenderCsv(const Table& table) {
     const auto any = [&](const auto& has) {
       return std::any_of(table.rows.begin(), table.rows.end(), [&](const auto& row) { return has(row[i]); });
     };
-    add(key, [&](const auto& row) { return row[i].value ? Exact(row[i].value) : row[i].text; });
+    add(key, [&](const auto& row) { return row[i].value ? Exact(row[i].value) : Name(row[i]); });
     if (any([](const Cell& cell) { return cell.se.has_value(); })) {
       add(key + " se", [&](const auto& row) { return Exact(row[i].se); });
     }
@@ -153,14 +155,14 @@ std::string RenderCsv(const Table& table) {
 }
 
 Json ToJson(const Table& table) {
-  Check(table);
+  CheckTable(table);
   Json rows = Json::array();
   for (const std::vector<Cell>& row : table.rows) {
     Json object = Json::object();
     for (size_t i = 0; i < row.size(); ++i) {
       const Cell& cell = row[i];
       if (!cell.value) {
-        object[table.columns[i].key] = cell.text;
+        object[table.columns[i].key] = Name(cell);
         continue;
       }
       Json& number = object[table.columns[i].key];
@@ -174,7 +176,7 @@ Json ToJson(const Table& table) {
 }
 
 std::vector<Table> SplitToWidth(const Table& table, int width) {
-  Check(table);
+  CheckTable(table);
   const std::vector<size_t> widths = Widths(table);
   // A Markdown cell takes "| " and " ", the line one more bar.
   const auto taken = [&](const std::vector<size_t>& columns) {

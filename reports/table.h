@@ -23,9 +23,11 @@ struct Column {
 
 struct Cell {
   std::string text{};                // for people
+  std::string full{};                // a longer name for CSV and JSON; empty: text
   std::optional<double> value{};     // full precision, in the column's unit of record; none: text says why
   std::optional<double> se{};        // standard error
   std::optional<double> relative{};  // to the base row
+  bool best = false;                 // surely the best of its column: bold in Markdown and LaTeX
 };
 
 struct Table {
@@ -34,6 +36,9 @@ struct Table {
   std::vector<std::vector<Cell>> rows{};  // each as long as columns
   std::vector<std::string> notes{};
 };
+
+// Error{kInternal} when a row is not as long as the columns.
+void CheckTable(const Table& table);
 
 // All renderings throw Error{kInternal} when a row is not as long as the columns.
 std::string RenderMarkdown(const Table& table);

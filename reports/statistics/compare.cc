@@ -1,5 +1,6 @@
 // The comparisons of verdict.h: which tests belong to which kind of number.
 #include <algorithm>
+#include <boost/math/distributions/normal.hpp>
 #include <cmath>
 #include <vector>
 
@@ -26,7 +27,7 @@ Comparison CompareSample(const PairedSample& sample, double range, double margin
   comparison.identical = sample.identical();
   comparison.n = sample.items;
   comparison.clusters = static_cast<int64_t>(sample.sums.size());
-  if (sample.sums.size() >= kFewest) {
+  if (options.intervals && sample.sums.size() >= kFewest) {
     comparison.interval = BootstrapInterval(sample, 1 - options.alpha, options.resampling);
   }
   const PermutationTest permutation = SignFlipTest(sample, options.resampling);
@@ -96,6 +97,25 @@ Comparison ComparePerplexities(std::span<const double> first, std::span<const do
   return comparison;
 }
 
+Comparison CompareEstimates(const Estimate& first, const Estimate& second, int64_t n,
+                            const TestOptions& options) {
+  Comparison comparison{.difference = second.value - first.value, .margin = options.margin};
+  comparison.n = comparison.clusters = n;
+  comparison.smallest_p = 0;
+  comparison.identical = first.value == second.value && first.error == second.error;
+  comparison.test = "z of standard errors";
+  const double error = std::hypot(first.error, second.error);
+  comparison.null_error = error;
+  if (!(error > 0)) return comparison;
+  const boost::math::normal normal;
+  const auto above = [&](double z) { return boost::math::cdf(boost::math::complement(normal, z)); };
+  const double half = NormalQuantile(1 - options.alpha / 2) * error;
+  comparison.interval = Interval{comparison.difference - half, comparison.difference + half};
+  comparison.p = std::min(1.0, 2 * above(std::fabs(comparison.difference) / error));
+  comparison.p_equivalent = above((options.margin - std::fabs(comparison.difference)) / error);
+  return comparison;
+}
+
 Comparison CompareTimes(std::span<const double> first, std::span<const double> second, double noise_floor,
                         const TestOptions& options) {
   Comparison comparison{.ratio = true, .margin = options.margin, .noise_floor = noise_floor};
@@ -105,6 +125,7 @@ Comparison CompareTimes(std::span<const double> first, std::span<const double> s
   comparison.p_equivalent = RatioEquivalence(first, second, options.margin);
   const auto m = static_cast<int64_t>(first.size()), n = static_cast<int64_t>(second.size());
   comparison.smallest_p = SmallestMannWhitney(m, n);
+  comparison.smallest_p_equivalent = comparison.smallest_p / 2;
   comparison.test = "exact Mann-Whitney";
   comparison.n = comparison.clusters = std::min(m, n);
   if (std::min(first.size(), second.size()) >= kFewest) {

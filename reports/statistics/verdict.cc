@@ -35,11 +35,11 @@ double Distance(const Comparison& comparison) {
   return std::max(comparison.difference, 1 / comparison.difference) - 1;
 }
 
+}  // namespace
+
 bool IsGain(const Comparison& comparison) {
   return (comparison.difference > (comparison.ratio ? 1 : 0)) == comparison.higher_is_better;
 }
-
-}  // namespace
 
 std::vector<double> Holm(std::span<const double> p_values) {
   std::vector<size_t> order(p_values.size());
@@ -57,6 +57,8 @@ std::vector<double> Holm(std::span<const double> p_values) {
   }
   return adjusted;
 }
+
+bool CanReject(const Comparison& comparison, double alpha) { return comparison.smallest_p < alpha; }
 
 double PairedDetectable(double flip_rate, int64_t n, double alpha, double power) {
   if (!(flip_rate >= 0 && flip_rate <= 1) || n < 1) {
@@ -86,21 +88,45 @@ const char* ToString(Verdict verdict) {
   return "not distinguishable";
 }
 
+namespace {
+
+// Over those that are in the family; 1 for the others.
+std::vector<double> HolmOf(std::span<const double> p_values, const std::vector<bool>& in_family) {
+  std::vector<double> family, adjusted(p_values.size(), 1);
+  for (size_t i = 0; i < p_values.size(); ++i) {
+    if (in_family[i]) family.push_back(p_values[i]);
+  }
+  const std::vector<double> holm = Holm(family);
+  size_t next = 0;
+  for (size_t i = 0; i < p_values.size(); ++i) {
+    if (in_family[i]) adjusted[i] = holm[next++];
+  }
+  return adjusted;
+}
+
+}  // namespace
+
 std::vector<Judgment> Judge(std::span<const Comparison> table, double alpha) {
   if (!(alpha > 0 && alpha < 1)) {
     throw Error(ErrorKind::kUsage, {"wrong alpha", "between 0 and 1", std::to_string(alpha), "", ""});
   }
   std::vector<double> different, equivalent;
+  std::vector<bool> can_differ, can_be_equivalent;
+  size_t family = 0;
   for (const Comparison& comparison : table) {
     different.push_back(comparison.p);
     equivalent.push_back(comparison.p_equivalent);
+    can_differ.push_back(CanReject(comparison, alpha));
+    can_be_equivalent.push_back(comparison.smallest_p_equivalent < alpha);
+    family += can_differ.back() ? 1 : 0;
   }
-  const std::vector<double> p = Holm(different), p_equivalent = Holm(equivalent);
+  const std::vector<double> p = HolmOf(different, can_differ);
+  const std::vector<double> p_equivalent = HolmOf(equivalent, can_be_equivalent);
   std::vector<Judgment> judgments;
   for (size_t i = 0; i < table.size(); ++i) {
     const Comparison& comparison = table[i];
     Judgment judgment{.p_adjusted = p[i], .p_equivalent_adjusted = p_equivalent[i]};
-    judgment.detectable = Detectable(comparison, alpha / static_cast<double>(table.size()));
+    judgment.detectable = Detectable(comparison, alpha / static_cast<double>(std::max<size_t>(family, 1)));
     std::vector<double> best = different;
     best[i] = comparison.smallest_p;
     if (p[i] < alpha && Distance(comparison) > comparison.noise_floor) {
@@ -108,7 +134,7 @@ std::vector<Judgment> Judge(std::span<const Comparison> table, double alpha) {
       judgment.within_margin = p_equivalent[i] < alpha;
     } else if (p_equivalent[i] < alpha) {
       judgment.verdict = Verdict::kEquivalent;
-    } else if (Holm(best)[i] >= alpha) {
+    } else if (HolmOf(best, can_differ)[i] >= alpha) {
       judgment.verdict = Verdict::kCannotBeSignificant;
     }
     judgments.push_back(judgment);

@@ -4,7 +4,8 @@
 //   std::vector<Judgment> judged = Judge(table, {.alpha = 0.05});
 //
 // The rule, with p values adjusted by Holm (1979) over the table, those of difference and those of
-// equivalence each as a family:
+// equivalence each as a family (without the tests that data of their size never bring below alpha, whatever
+// the data: they reject nothing, and so cost the others nothing; Tarone 1990):
 //   better, worse               adjusted p < alpha, and beyond the noise floor of timings
 //   equivalent within margin    adjusted p of the two one-sided tests < alpha
 //   cannot be significant       even the most extreme data of this size would not reach alpha in this table
@@ -40,6 +41,7 @@ struct Comparison {
   double p = 1;                        // two-sided
   double smallest_p = 1;               // that data of this size can give
   double p_equivalent = 1;             // two one-sided tests against `margin`
+  double smallest_p_equivalent = 0;    // that data of this size can give
   double margin = 0;                   // of the difference; of a ratio: 0.02 is within 1/1.02 to 1.02
   double noise_floor = 0;  // |difference| (|ratio - 1|) must be beyond it to be called better or worse
   bool higher_is_better = true;
@@ -58,6 +60,7 @@ struct TestOptions {
   double alpha = 0.05;
   double margin = 0.01;
   Resampling resampling{};
+  bool intervals = true;  // false: p values only, where intervals take time
 };
 
 // Items that are right (1) or wrong (0): exact McNemar, Tango's interval and equivalence. Clustered items:
@@ -72,10 +75,20 @@ Comparison CompareMeans(std::span<const double> first, std::span<const double> s
 Comparison ComparePerplexities(std::span<const double> first, std::span<const double> second,
                                std::span<const double> weights, std::span<const std::string> clusters,
                                const TestOptions& options);
+// Two numbers of which only the standard errors are known, taken as independent, by the normal distribution:
+// for means of very many observations (n: of each side).
+struct Estimate {
+  double value = 0, error = 0;
+};
+Comparison CompareEstimates(const Estimate& first, const Estimate& second, int64_t n,
+                            const TestOptions& options);
 // Repetitions of a timing or other positive observations: Mann-Whitney, bootstrap of the ratio of medians.
 // The margin is relative.
 Comparison CompareTimes(std::span<const double> first, std::span<const double> second, double noise_floor,
                         const TestOptions& options);
+
+// Whether the difference is for the better; not whether it is significant.
+bool IsGain(const Comparison& comparison);
 
 enum class Verdict { kBetter, kWorse, kEquivalent, kNotDistinguishable, kCannotBeSignificant };
 // "better" "worse" "equivalent" "not distinguishable" "cannot be significant".
@@ -86,10 +99,13 @@ struct Judgment {
   bool within_margin = false;  // better or worse, but surely by less than the margin
   double p_adjusted = 1;
   double p_equivalent_adjusted = 1;
-  // With power 0.8 at alpha divided by the number of comparisons; in units of `difference` (of ratios: ratio
+  // With power 0.8 at alpha divided by the size of the family; in units of `difference` (of ratios: ratio
   // - 1). None where the data cannot tell.
   std::optional<double> detectable{};
 };
+
+// Whether the test of a difference can reject at all, alone: others are no part of the family.
+bool CanReject(const Comparison& comparison, double alpha);
 
 // One judgment a comparison; the comparisons are one family.
 std::vector<Judgment> Judge(std::span<const Comparison> table, double alpha = 0.05);

@@ -68,6 +68,19 @@ TEST_CASE("method lists are split where a comma does not continue parameters") {
         std::vector<std::string>{"int4:group=64,zero=sym@q/k", "int8@re(a,b)"});
 }
 
+TEST_CASE("short texts leave out what is the default, and mean the same") {
+  for (const std::string text : {"mpo+int8", "fp32", "svd:keep=0.5", "int4:group=64@mlp", "mpo:chi=64",
+                                 "mpo:keep=0.6@attn+int8+bf16"}) {
+    const std::string canonical = ParseRecipe(text).text;
+    const std::string shortest = ShortRecipe(canonical);
+    INFO(canonical << " -> " << shortest);
+    CHECK(ParseRecipe(shortest).text == canonical);
+    CHECK(shortest.size() <= text.size());
+  }
+  CHECK(ShortRecipe(ParseRecipe("mpo+int8").text) == "mpo+int8");
+  CHECK(ShortRecipe("of another program:x=1@all") == "of another program:x=1@all");
+}
+
 TEST_CASE("selectors widen by kind and narrow by block") {
   const LinearSlot q3 = Slot("blocks.3.q", LinearKind::kQ, 3);
   const LinearSlot down9 = Slot("blocks.9.down", LinearKind::kDown, 9);

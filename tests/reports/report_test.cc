@@ -290,13 +290,13 @@ TEST_CASE("all formats render; Markdown fits the width") {
   AddRun(store, {.method = "fp32"});
   AddRun(store, {.method = "mpo:chi=64+int8", .stored = 1000});
   ReportOptions narrow;
-  narrow.width = 120;
+  narrow.width = 60;
   const std::string markdown = RenderReport(store, narrow, ReportFormat::kMarkdown);
   std::istringstream lines(markdown);
   int methods = 0;
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with("|")) continue;
-    CHECK(DisplayWidth(line) <= 120);
+    CHECK(DisplayWidth(line) <= 60);
     if (line.starts_with("| mpo:chi=64+int8")) ++methods;
   }
   CHECK(methods >= 2);  // repeated in every part
@@ -305,9 +305,61 @@ TEST_CASE("all formats render; Markdown fits the width") {
   CHECK_THAT(RenderReport(store, {}, ReportFormat::kCsv), Contains("mpo:chi=64+int8,2,1000,"));
   CHECK_THAT(RenderReport(store, {}, ReportFormat::kCsv),
              Contains("\r\n# P1: protocol arc") && Contains("n=100"));
-  CHECK_THAT(RenderReport(store, {}, ReportFormat::kTerminal), Contains("decode_64"));
+  CHECK_THAT(RenderReport(store, {}, ReportFormat::kTerminal), Contains("method"));
   CHECK(ReportFormatFrom("md") == ReportFormat::kMarkdown);
-  CHECK_THROWS_WITH(ReportFormatFrom("pdf"), Contains("md, text, csv or json"));
+  CHECK_THROWS_WITH(ReportFormatFrom("pdf"), Contains("md, text, csv, json or latex"));
+}
+
+TEST_CASE("short names of methods stand in tables, canonical ones in notes, CSV and JSON") {
+  const testing::TemporaryFolder folder;
+  Store store = Store::Open(folder / "r.db");
+  AddRun(store, {.method = "fp32@all"});
+  AddRun(store, {.method = "int8:group=row@attn/mlp", .stored = 1000, .accuracy = 0.49996});
+  ReportOptions options;
+  options.label = [](const std::string& method) { return method.substr(0, 4); };
+  const std::string text = RenderReport(store, options, ReportFormat::kMarkdown);
+  CHECK_THAT(text, Contains("| int8 ") && Contains("- int8 is int8:group=row@attn/mlp") &&
+                       Contains("relative to fp32,") && Contains("the same in every row: parameters 1.00 k"));
+  CHECK(text.find("-0.0") == std::string::npos);  // 0.49996 - 0.5
+  CHECK_THAT(RenderReport(store, options, ReportFormat::kCsv), Contains("\nint8:group=row@attn/mlp,2,1000,"));
+  CHECK(ParseJson(RenderReport(store, options, ReportFormat::kJson), "r")[0]["rows"][1]["method"] ==
+        "int8:group=row@attn/mlp");
+}
+
+TEST_CASE("pivots: a row a number, a row a model; filters by task and time") {
+  const testing::TemporaryFolder folder;
+  Store store = Store::Open(folder / "r.db");
+  for (const std::string method : {"fp32", "int8"}) {
+    AddRun(store, {.method = method, .accuracy = method == "int8" ? 0.4 : 0.5});
+    store.FinishRun(BeginSampleRun(store, method, {{"seed", 1}}, "micro"), RunStatus::kFailed, "no");
+  }
+  const Table by_task = ReportWith(store, [](auto& options) {
+    options.pivot = ReportPivot::kTask;
+    options.filter.model = "nano";
+    options.tasks = {"arc"};
+  });
+  REQUIRE(by_task.columns.size() == 3);
+  CHECK(by_task.columns[2].title == "int8");
+  bool found = false;
+  for (const auto& row : by_task.rows) {
+    CHECK(row[0].text.find("wiki") == std::string::npos);
+    if (row[0].text == "arc acc [%, P1]") {
+      found = true;
+      CHECK(row[2].text == "40.0 ± 5.0 (-10.0)");
+    }
+  }
+  CHECK(found);
+  ReportOptions by_model;
+  by_model.pivot = ReportPivot::kModel;
+  const std::vector<Table> tables = BuildReport(store, by_model);
+  REQUIRE(tables.size() == 2);
+  CHECK(tables[1].columns[0].title == "model");
+  CHECK_THAT(tables[1].caption, Contains("Method int8"));
+  CHECK(At(tables[1], 0, "model").text == "nano");
+  CHECK(At(tables[1], 0, "quality.arc.acc").text == "40.0 ± 5.0 (-10.0)");  // against fp32 of nano
+  CHECK_THROWS_WITH(ReportPivotFrom("moon"), Contains("method, model or task"));
+  CHECK_THROWS_WITH(ReportWith(store, [](auto& options) { options.filter.since = "9999"; }),
+                    Contains("no run matches"));
 }
 
 TEST_CASE("one run in full") {
@@ -321,6 +373,8 @@ TEST_CASE("one run in full") {
                        Contains("artefact x.tnb, 4.00 KiB") && Contains("on battery") && Contains("acc *") &&
                        Contains("infinite") && Contains("peak 1.00 MiB"));
   CHECK(text.find("blocks.1.q") < text.find("blocks.0.q"));  // worst first
+  // 50 of 100 right, Wilson at 95 %: 0.4038 to 0.5962 (statsmodels proportion_confint).
+  CHECK_THAT(text, Contains("0.404 to 0.596") && Contains("95 % interval") && Contains("  P1: arc"));
   const Json json = ShowRunJson(store, run, true);
   CHECK(json["method"] == "int8");
   CHECK(json["phases"][0]["name"] == "compress");

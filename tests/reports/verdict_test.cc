@@ -75,7 +75,10 @@ TEST_CASE("smallest detectable differences of the usual tasks") {
     double unpaired, paired5, paired10, paired20;
   };
   for (const Row& row : {Row{500, 8.86, 2.80, 3.96, 5.60}, Row{1172, 5.79, 1.83, 2.59, 3.66},
-                         Row{10042, 1.98, 0.63, 0.88, 1.25}, Row{14042, 1.67, 0.53, 0.75, 1.06}}) {
+                         Row{1267, 5.57, 1.76, 2.49, 3.52}, Row{1319, 5.46, 1.73, 2.44, 3.45},
+                         Row{1838, 4.62, 1.46, 2.07, 2.92}, Row{2376, 4.06, 1.29, 1.82, 2.57},
+                         Row{3270, 3.46, 1.10, 1.55, 2.19}, Row{10042, 1.98, 0.63, 0.88, 1.25},
+                         Row{14042, 1.67, 0.53, 0.75, 1.06}}) {
     CHECK(100 * UnpairedDetectable(0.5, row.n) == Approx(row.unpaired).margin(0.006));
     CHECK(100 * PairedDetectable(0.05, row.n) == Approx(row.paired5).margin(0.006));
     CHECK(100 * PairedDetectable(0.10, row.n) == Approx(row.paired10).margin(0.006));
@@ -188,6 +191,24 @@ TEST_CASE("timings without a difference are rarely called different") {
         }) <= Allowed(0.05, trials));
 }
 
+TEST_CASE("estimates of which only the errors are known") {
+  // scipy.stats.norm: difference 0.3, error 0.15811388, z 1.8973666.
+  const Comparison comparison = CompareEstimates({1.0, 0.15}, {1.3, 0.05}, 1000, {.margin = 0.5});
+  CHECK(comparison.difference == Approx(0.3));
+  CHECK(comparison.p == Approx(0.0577795711).epsilon(1e-6));
+  CHECK(comparison.interval->lo == Approx(-0.00989751).epsilon(1e-5));
+  CHECK(comparison.interval->hi == Approx(0.60989751).epsilon(1e-5));
+  CHECK(comparison.p_equivalent == Approx(0.1029516).epsilon(1e-5));
+  CHECK(comparison.n == 1000);
+  CHECK(CompareEstimates({1, 0}, {2, 0}, 5, {}).p == 1);  // without an error there is no test
+  Draws draws(10);
+  const int trials = 2000;
+  CHECK(Rate(trials, [&] {
+          const double first = 0.1 * draws.Normal(), second = 0.3 * draws.Normal();
+          return IsDifferent(JudgeOne(CompareEstimates({first, 0.1}, {second, 0.3}, 100, kQuick)));
+        }) <= Allowed(0.05, trials));
+}
+
 TEST_CASE("a table of twenty true nulls rarely has any verdict of a difference") {
   Draws draws(7);
   const int trials = 400;
@@ -248,6 +269,13 @@ TEST_CASE("what cannot be significant is said so") {
   CHECK(JudgeOne(four).verdict == Verdict::kWorse);
   const std::vector<Comparison> two = {four, four};
   CHECK(Judge(two)[0].verdict == Verdict::kCannotBeSignificant);
+  // What can never be significant costs the others nothing.
+  const std::vector<Comparison> mixed = {four, one, three, one};
+  CHECK(Judge(mixed)[0].verdict == Verdict::kWorse);
+  CHECK(Judge(mixed)[0].p_adjusted == four.p);
+  CHECK(Judge(mixed)[1].p_adjusted == 1);
+  CHECK(Judge(mixed)[2].verdict == Verdict::kCannotBeSignificant);
+  CHECK_FALSE(CanReject(three, 0.05));
   const Shares five = {{1, 1, 1, 1, 1}, {0, 0, 0, 0, 0}};
   CHECK(JudgeOne(CompareShares(five.first, five.second, {}, options)).verdict ==
         Verdict::kCannotBeSignificant);

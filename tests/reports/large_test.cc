@@ -1,0 +1,28 @@
+// Reporting on a large record must not take longer than looking at it; tests/benchmarks measures how long.
+#include <chrono>
+
+#include "reports/report.h"
+#include "tests/reports/large_record.h"
+#include "tests/support/catch.h"
+#include "tests/support/support.h"
+
+namespace tnb {
+namespace {
+
+TEST_CASE("a report on 500 runs and 100,000 items takes less than two seconds") {
+  const testing::TemporaryFolder folder;
+  Store store = Store::Open(folder / "r.db");
+  testing::WriteLargeRecord(store);
+  for (const bool mark_best : {false, true}) {
+    ReportOptions options;
+    options.mark_best = mark_best;
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(BuildReport(store, options).size() == 10);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    INFO((mark_best ? "with" : "without") << " tests between methods: " << seconds << " s");
+    CHECK(seconds < 2);
+  }
+}
+
+}  // namespace
+}  // namespace tnb
