@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "harness/command.h"
 #include "harness/facts.h"
+#include "harness/metric_shapes.h"
 #include "harness/plan.h"
 #include "harness/sweep.h"
 #include "methods/recipe.h"
@@ -15,7 +16,7 @@ namespace tnb {
 namespace {
 
 struct Options {
-  std::string suite, summary, junit;
+  std::string suite, summary, junit, accept, reason;
   double max_hours = 0;
   bool no_run = false;
   RunOptions run;
@@ -49,6 +50,7 @@ NightOptions OptionsFromJson(const Json& suite, const std::string& where) {
                "watch", "limits"},
               where);
   NightOptions options;
+  options.shapes = ShapeOfMetric;
   options.suite = Require<std::string>(suite, "suite", where);
   const auto count = [&](const char* key, size_t fallback) {
     const auto value = Optional<int64_t>(suite, key, static_cast<int64_t>(fallback), where);
@@ -108,6 +110,11 @@ std::vector<int64_t> NewestRuns(const std::vector<Plan>& plans, const Store& sto
 }
 
 int Nightly(const Options& options) {
+  const bool accepting = !options.accept.empty();
+  if (accepting != !options.reason.empty()) {
+    throw Error(ErrorKind::kUsage, "--accept and --reason go together",
+                "tnbench nightly SUITE --accept speed.decode_64 --reason 'slower, but exact'");
+  }
   const Json suite = ReadJsonFile(options.suite);
   const NightOptions night_options = OptionsFromJson(suite, options.suite);
   std::vector<RunRequest> requests =
@@ -116,13 +123,21 @@ int Nightly(const Options& options) {
   const std::vector<Plan> plans = PlanSweep(requests);
   Store store = Store::Open(options.run.db());
   SweepResult result;
-  if (options.no_run) {
+  if (options.no_run || accepting) {  // what nobody has seen yet cannot be accepted
     result.driver.runs = NewestRuns(plans, store);
   } else {
     result = RunSweep(plans, store, options.max_hours);
   }
   if (result.driver.interrupted) return 130;  // half a night is none
-  const Night night = JudgeNight(store, result.driver.runs, night_options);
+  Night night = JudgeNight(store, result.driver.runs, night_options);
+  if (accepting) {
+    const std::vector<AcceptanceRow> rows =
+        AcceptRegressions(night, night_options.suite, SplitList(options.accept, "--accept"), options.reason);
+    store.Transaction([&] {
+      for (const AcceptanceRow& row : rows) store.PutAcceptance(row);
+    });
+    night = JudgeNight(store, result.driver.runs, night_options);
+  }
   store.Transaction([&] {
     for (const ChangePointRow& change : night.changes) store.PutChangePoint(change);
   });
@@ -152,6 +167,10 @@ std::function<int()> DeclareNightly(CLI::App& app) {
   app.add_option("--max-hours", options->max_hours, "no new cell begins after this; 0: no limit")
       ->capture_default_str();
   app.add_flag("--no-run", options->no_run, "measure nothing, judge the newest run of each cell");
+  app.add_option("--accept", options->accept,
+                 "measure nothing, and record that these regressions of the newest runs are meant so "
+                 "(speed.decode_64,... or all): later nights are compared with their level");
+  app.add_option("--reason", options->reason, "with --accept: why, for the record");
   return [options] { return Nightly(*options); };
 }
 

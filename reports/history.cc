@@ -79,6 +79,37 @@ std::pair<size_t, size_t> LastingPiece(std::span<const double> values, const Wat
   return {0, values.size()};
 }
 
+// Positive numbers; an accepted level is a product, and rounded.
+bool IsConstant(std::span<const double> values) {
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  return *most - *least <= 1e-12 * *most;
+}
+
+// The nights that the last ones are compared with, and how many these are. A number that never varied is
+// judged tonight, anything else after `nights` nights.
+struct Split {
+  std::span<const double> base;  // empty: there are too few
+  size_t nights = 0;
+  bool constant = false;
+};
+
+Split SplitNights(std::span<const double> values, const WatchOptions& options) {
+  Split split;
+  const auto compare = [&](size_t nights) {
+    std::span<const double> past = values.first(values.size() - nights);
+    if (past.size() > options.history) past = past.last(options.history);
+    const auto [begin, end] = LastingPiece(past, options);
+    return past.subspan(begin, end - begin);
+  };
+  if (values.size() < options.least_history + 1) return split;
+  const std::span<const double> base = compare(1);
+  split.constant = IsConstant(base);
+  split.nights = split.constant ? 1 : options.nights;
+  if (values.size() < options.least_history + split.nights) return split;
+  split.base = compare(split.nights);
+  return split;
+}
+
 }  // namespace
 
 void CheckWatchOptions(const WatchOptions& options) {
@@ -150,20 +181,8 @@ SeriesJudgment JudgeSeries(std::span<const double> values, const WatchOptions& o
     if (value <= 0) throw Error(ErrorKind::kData, "a night's number is not positive");
   }
   SeriesJudgment judgment{.tonight = values.back()};
-  if (values.size() < options.least_history + 1) return judgment;
-  // A number that never varied is judged tonight, anything else after `nights` nights.
-  const auto compare = [&](size_t nights) {
-    std::span<const double> past = values.first(values.size() - nights);
-    if (past.size() > options.history) past = past.last(options.history);
-    const auto [begin, end] = LastingPiece(past, options);
-    return past.subspan(begin, end - begin);
-  };
-  std::span<const double> base = compare(1);
-  const bool constant =
-      *std::min_element(base.begin(), base.end()) == *std::max_element(base.begin(), base.end());
-  const size_t nights = constant ? 1 : options.nights;
-  if (values.size() < options.least_history + nights) return judgment;
-  base = compare(nights);
+  const auto [base, nights, constant] = SplitNights(values, options);
+  if (base.empty()) return judgment;
   judgment.level = Median(base);
   judgment.nights = base.size();
 
@@ -199,6 +218,25 @@ SeriesJudgment JudgeSeries(std::span<const double> values, const WatchOptions& o
                      : outside && std::fabs(tonight) > options.floor ? NightVerdict::kWatch
                                                                      : NightVerdict::kFine;
   return judgment;
+}
+
+std::vector<double> AcceptLevel(std::span<const double> values, size_t accepted,
+                                const WatchOptions& options) {
+  std::vector<double> leveled(values.begin(), values.end());
+  if (accepted >= values.size()) throw Error(ErrorKind::kInternal, "an accepted night is not in the history");
+  const std::span<const double> until = values.first(accepted + 1);
+  const auto [base, nights, constant] = SplitNights(until, options);
+  if (base.empty()) return leveled;
+  // The step, where it is seen. Where numbers scatter, the nights of the verdict belong to the new level in
+  // any case: a wild last night is no level.
+  size_t step = until.size() - nights;
+  if (const std::vector<size_t> starts = FindPieces(until, 1, options.floor / 2); starts.size() > 1) {
+    const bool exact = IsConstant(base) && IsConstant(until.subspan(starts.back()));
+    step = exact ? starts.back() : std::min(step, starts.back());
+  }
+  const double factor = Median(until.subspan(step)) / Median(base);
+  for (size_t i = 0; i < step; ++i) leveled[i] *= factor;
+  return leveled;
 }
 
 size_t ReferenceNight(std::span<const double> values, const WatchOptions& options) {

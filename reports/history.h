@@ -59,6 +59,11 @@ struct SeriesJudgment {
 // `values`: one a night, oldest first, tonight last; all positive and finite, else Error{kData}.
 SeriesJudgment JudgeSeries(std::span<const double> values, const WatchOptions& options);
 
+// `values` as if the level that was accepted at the night with this index had been there before: the nights
+// before the step that led to it are multiplied to its level, where they go on telling how the number
+// scatters. Unchanged when there are too few nights for a verdict.
+std::vector<double> AcceptLevel(std::span<const double> values, size_t accepted, const WatchOptions& options);
+
 // The night whose items tonight's are compared with, pairwise: the first one of the last piece of the history
 // that has lasted (an index into `values`, which does not include tonight). `values` is not empty.
 size_t ReferenceNight(std::span<const double> values, const WatchOptions& options);

@@ -4,16 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <map>
 #include <set>
 
+#include "reports/paired_items.h"
 #include "reports/run_data.h"
-#include "reports/statistics/verdict.h"
 
 namespace tnb {
 namespace {
-
-constexpr int kResamples = 2000;  // only p below alpha matters, not its third digit
 
 // One night of one cell.
 struct Past {
@@ -31,11 +30,6 @@ Past LoadNight(const Store& store, const RunView& view) {
 
 std::string KeyOf(const std::string& phase, const MetricRow& row) {
   return ColumnSpec{phase, row.name, row.task, row.filter, row.variant, row.unit}.Key();
-}
-
-// Numbers that are made of the items' log-likelihoods.
-bool IsLoglikelihood(const MetricRow& row) {
-  return row.name.find("perplexity") != std::string::npos || row.name.find("bits_per") != std::string::npos;
 }
 
 // What is watched when the suite does not say.
@@ -85,6 +79,7 @@ class CellNights {
         past_.push_back(LoadNight(store, view));
       }
     }
+    accepted_ = store.Acceptances(options.suite);
   }
 
   void Judge(Night* night) {
@@ -118,6 +113,28 @@ class CellNights {
     std::vector<const Past*> nights;
     std::string refused;  // why some night was left out
   };
+
+  // What was accepted of a series at tonight's run or at one of its nights.
+  std::vector<AcceptanceRow> AcceptedOf(const std::string& key, const Series& series) const {
+    std::vector<AcceptanceRow> rows;
+    for (const AcceptanceRow& row : accepted_) {
+      if (row.series == key && NightOf(row, series) <= series.nights.size()) rows.push_back(row);
+    }
+    return rows;
+  }
+
+  // Which night of the series it was; tonight comes after all of them.
+  size_t NightOf(const AcceptanceRow& row, const Series& series) const {
+    if (row.run_id == tonight_.data.view.run.id) return series.nights.size();
+    for (size_t i = 0; i < series.nights.size(); ++i) {
+      if (series.nights[i]->data.view.run.id == row.run_id) return i;
+    }
+    return SIZE_MAX;
+  }
+
+  static std::string Said(const AcceptanceRow& row) {
+    return fmt::format("accepted at run {}: {}", row.run_id, row.reason);
+  }
 
   Series Collect(const std::string& phase, const MetricRow& metric) const {
     Series series;
@@ -187,6 +204,11 @@ class CellNights {
       WatchOptions watch = options_.watch;
       watch.floor = watched.floor;
       watch.higher_is_better = watched.higher_is_better;
+      std::string said;
+      for (const AcceptanceRow& accepted : AcceptedOf(row.series, series)) {
+        values = AcceptLevel(values, NightOf(accepted, series), watch);
+        said += "; " + Said(accepted);
+      }
       const SeriesJudgment judgment = JudgeSeries(values, watch);
       row.verdict = judgment.verdict;
       if (judgment.nights == 0) {
@@ -197,81 +219,81 @@ class CellNights {
         row.text = fmt::format("{} nights at this level; {:.1f} % would be said", judgment.nights,
                                100 * judgment.threshold);
       }
+      row.text += said;
       AddChanges(series, row.series, row.unit, metric.value, watched.floor, night);
     }
     night->rows.push_back(row);
   }
 
-  // Scores of the items of a run, by document and prompt; of perplexities the log-likelihoods.
-  std::map<std::string, double> Scores(const RunData& data, const MetricRow& metric) const {
-    std::map<std::string, double> scores;
-    for (const ItemRow& item : store_.Items(data.phases.at("quality").data_id, metric.task)) {
-      Json score = item.scores.value(metric.name, Json());
-      if (!score.is_number()) score = item.scores.value(metric.name + "," + metric.filter, Json());
-      if (!score.is_number() && IsLoglikelihood(metric)) score = item.scores.value("loglikelihood", Json());
-      if (score.is_number())
-        scores[item.prompt_sha256 + std::to_string(item.doc_index)] = score.get<double>();
+  // Items count from the newest accepted night on.
+  std::string DropBeforeAcceptance(const std::string& key, Series* series) const {
+    std::string said;
+    size_t first = 0;
+    for (const AcceptanceRow& accepted : AcceptedOf(key, *series)) {
+      first = std::max(first, NightOf(accepted, *series));
+      said += "; " + Said(accepted);
     }
-    return scores;
+    const auto count = static_cast<std::ptrdiff_t>(first);
+    series->values.erase(series->values.begin(), series->values.begin() + count);
+    series->nights.erase(series->nights.begin(), series->nights.begin() + count);
+    return said;
   }
 
   void JudgeQuality(Night* night) const {
     if (tonight_.own.count("quality") == 0) return;
     std::vector<NightRow> rows;
     std::vector<size_t> tested;  // rows with a test
-    std::vector<double> p_values, differences;
+    std::vector<Comparison> comparisons;
+    std::vector<double> p_values;
     for (const auto& [phase, metric] : tonight_.data.metrics) {
       if (phase != "quality" || !metric.main) continue;
       NightRow row = MakeRow(KeyOf(phase, metric), metric.unit);
       row.tonight = metric.value;
-      const Series series = Collect(phase, metric);
+      const Series all = Collect(phase, metric);
+      Series series = all;
+      const std::string said = DropBeforeAcceptance(row.series, &series);
       if (series.values.empty()) {
-        NoHistory(series, &row);
+        if (said.empty()) NoHistory(series, &row);
+        if (!said.empty()) row.text = said.substr(2);
         rows.push_back(row);
         continue;
       }
-      WatchOptions watch = options_.watch;
-      const size_t reference = ReferenceNight(series.values, watch);
+      const size_t reference = ReferenceNight(series.values, options_.watch);
       const Past& before = *series.nights[reference];
       row.level = series.values[reference];
       row.change = metric.value - *row.level;
-      std::vector<double> first, second;
-      const auto old_scores = Scores(before.data, metric), new_scores = Scores(tonight_.data, metric);
-      for (const auto& [key, score] : new_scores) {
-        const auto found = old_scores.find(key);
-        if (found == old_scores.end()) continue;
-        first.push_back(found->second);
-        second.push_back(score);
-      }
-      if (first.size() < 2 || first.size() != new_scores.size() || first.size() != old_scores.size()) {
+      const MetricShape shape = options_.shapes ? options_.shapes(metric.name) : MetricShape{};
+      const PairedItems items = PairItems({&store_, before.data.phases.at("quality").data_id},
+                                          {&store_, tonight_.data.phases.at("quality").data_id}, metric,
+                                          tonight_.data.protocol_contents.at(row.series), shape);
+      if (!items.refusal.empty() || items.first.size() < 2) {
         row.verdict = NightVerdict::kNotComparable;
-        row.text = fmt::format("the items of run {} are not the same ones", before.data.view.run.id);
+        row.text = fmt::format("against run {}: {}", before.data.view.run.id,
+                               items.refusal.empty() ? "a single item" : items.refusal);
         rows.push_back(row);
         continue;
       }
-      const TestOptions test = {.alpha = options_.accuracy_alpha, .resampling = {.resamples = kResamples}};
-      const auto binary = [](double score) { return score == 0 || score == 1; };
-      const bool shares = std::all_of(first.begin(), first.end(), binary) &&
-                          std::all_of(second.begin(), second.end(), binary);
-      const Comparison comparison =
-          shares ? CompareShares(first, second, {}, test) : CompareMeans(first, second, {}, {}, 0, test);
-      row.text = fmt::format("{} items against run {}: {} (p {:.2g})", first.size(), before.data.view.run.id,
-                             comparison.identical ? "the same answers" : comparison.test, comparison.p);
-      if (shares && !comparison.identical) {
+      const Comparison comparison = CompareItems(
+          items, metric, shape, {.alpha = options_.accuracy_alpha, .resampling = {}, .intervals = false});
+      row.text =
+          fmt::format("{} items against run {}: {} (p {:.2g}){}", comparison.n, before.data.view.run.id,
+                      comparison.identical ? "the same answers" : comparison.test, comparison.p, said);
+      if (comparison.flips.first + comparison.flips.second > 0) {
         row.text += fmt::format("; {} lost, {} won", comparison.flips.first, comparison.flips.second);
       }
       tested.push_back(rows.size());
       p_values.push_back(comparison.p);
-      differences.push_back(comparison.difference);  // of scores and log-likelihoods more is better
+      comparisons.push_back(comparison);
       rows.push_back(row);
       if (metric.value > 0 && *row.level > 0) {
-        AddChanges(series, row.series, row.unit, metric.value, options_.watch.floor, night);
+        AddChanges(all, row.series, row.unit, metric.value, options_.watch.floor, night);
       }
     }
     const std::vector<double> adjusted = p_values.empty() ? p_values : Holm(p_values);
     for (size_t i = 0; i < tested.size(); ++i) {
       if (adjusted[i] >= options_.accuracy_alpha) continue;
-      rows[tested[i]].verdict = differences[i] < 0 ? NightVerdict::kRegression : NightVerdict::kImprovement;
+      rows[tested[i]].verdict =
+          IsGain(comparisons[i]) ? NightVerdict::kImprovement : NightVerdict::kRegression;
     }
     night->rows.insert(night->rows.end(), rows.begin(), rows.end());
   }
@@ -304,6 +326,7 @@ class CellNights {
   const NightOptions& options_;
   Past tonight_;
   std::vector<Past> past_;
+  std::vector<AcceptanceRow> accepted_;
   std::string elsewhere_;
 };
 
@@ -323,6 +346,28 @@ Night JudgeNight(const Store& store, const std::vector<int64_t>& runs, const Nig
   Night night;
   for (const int64_t run : runs) CellNights(store, run, options).Judge(&night);
   return night;
+}
+
+std::vector<AcceptanceRow> AcceptRegressions(const Night& night, const std::string& suite,
+                                             const std::vector<std::string>& series,
+                                             const std::string& reason) {
+  std::vector<AcceptanceRow> rows;
+  std::set<std::string> known, unknown(series.begin(), series.end());
+  for (const NightRow& row : night.rows) {
+    // A broken run and a limit that is not kept are no levels.
+    if (row.verdict != NightVerdict::kRegression || !row.level) continue;
+    known.insert(row.series);
+    if (unknown.count("all") == 0 && std::count(series.begin(), series.end(), row.series) == 0) continue;
+    rows.push_back({.run_id = row.run, .suite = suite, .series = row.series, .reason = reason});
+  }
+  for (const std::string& name : known) unknown.erase(name);
+  if (!rows.empty()) unknown.erase("all");
+  if (unknown.empty() && !rows.empty()) return rows;
+  throw Error(ErrorKind::kUsage,
+              {"there is no such regression to accept",
+               known.empty() ? "none: nothing regressed" : fmt::format("{}, or all", fmt::join(known, ", ")),
+               fmt::format("{}", fmt::join(unknown, ", ")), "--accept",
+               "limits are changed in the suite, failed runs are mended"});
 }
 
 int NightExitCode(const Night& night) {

@@ -1,7 +1,10 @@
 // `tnbench nightly`: tonight's runs against the nights before, of the same model (by content), method,
 // settings and class of machine. Times and memory by their history (reports/history.h), accuracy item by item
-// against the night at which the present level began (exact McNemar or sign flips, Holm over the run's
-// tasks), and absolute limits. A night is a run whose phase was measured, not reused.
+// against the night at which the present level began (exact McNemar or sign flips, by cluster where items
+// share a passage, Holm over the run's tasks), and absolute limits. A night is a run whose phase was
+// measured, not reused.
+//
+// A regression that is meant so is accepted once, for a reason: later nights are compared with its level.
 #pragma once
 
 #include <optional>
@@ -10,6 +13,7 @@
 
 #include "records/store.h"
 #include "reports/history.h"
+#include "reports/metric_shape.h"
 
 namespace tnb {
 
@@ -32,6 +36,7 @@ struct NightOptions {
   double accuracy_alpha = 0.01;
   std::vector<WatchedSeries> series{};  // empty: rates, step time, compression time, peaks, stored bytes
   std::vector<NightLimit> limits{};
+  MetricShapes shapes{};
 };
 
 struct NightRow {
@@ -49,6 +54,12 @@ struct Night {
 
 // Judges these runs (tonight's, one a cell).
 Night JudgeNight(const Store& store, const std::vector<int64_t>& runs, const NightOptions& options);
+
+// The rows that record that regressions of this night are accepted: of these series, or "all".
+// Error{kUsage} naming the night's regressions when one of them is none.
+std::vector<AcceptanceRow> AcceptRegressions(const Night& night, const std::string& suite,
+                                             const std::vector<std::string>& series,
+                                             const std::string& reason);
 
 // Facts of a machine that make its times comparable: all but the version of the system.
 std::string MachineClass(const MachineRow& machine);

@@ -128,6 +128,31 @@ TEST_CASE("a loss of 2 points on 1000 items is found within three nights in 90 %
     alarms += comparison.p < options.alpha && comparison.difference < 0;
   }
   CHECK(alarms <= kNights / 100);
+
+  // The same in a table of five tasks, of which one loses: Holm, as tnbench nightly does.
+  found = alarms = 0;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    bool alarm = false, false_alarm = false;
+    for (int night = 0; night < 3; ++night) {
+      std::vector<double> p_values;
+      std::vector<bool> worse;
+      for (int task = 0; task < 5; ++task) {
+        const Comparison comparison =
+            CompareShares(reference, Night(reference, 0.01, task == 0 ? 0.02 : 0, random), {}, options);
+        p_values.push_back(comparison.p);
+        worse.push_back(comparison.difference < 0);
+      }
+      const std::vector<double> adjusted = Holm(p_values);
+      for (size_t task = 0; task < 5; ++task) {
+        const bool said = adjusted[task] < options.alpha && worse[task];
+        (task == 0 ? alarm : false_alarm) |= said;
+      }
+    }
+    found += alarm;
+    alarms += false_alarm;
+  }
+  CHECK(found >= 0.9 * kTrials);
+  CHECK(alarms <= 3 * kTrials / 100);  // three nights a trial
 }
 
 TEST_CASE("a number that never varied needs no confirmation") {
@@ -165,6 +190,54 @@ TEST_CASE("one wild night is watched, and a new level becomes the normal one") {
   CHECK(JudgeSeries(values, {}).verdict == NightVerdict::kFine);
   CHECK(JudgeSeries(values, {}).level == Approx(1.2).epsilon(0.01));
   CHECK(ReferenceNight(values, {}) >= 30);  // where the new level began; the wild night fits either side
+}
+
+TEST_CASE("an accepted level is the normal one at once, and the next change is found from there") {
+  std::mt19937_64 random(12);
+  const Noise noise = Normal(0.01);
+  for (const int late : {0, 4}) {  // accepted on the third night, or some nights later
+    CAPTURE(late);
+    std::vector<double> values;
+    for (int i = 0; i < 30; ++i) values.push_back(50 * noise(random));
+    for (int i = 0; i < 3 + late; ++i) values.push_back(45 * noise(random));
+    const WatchOptions rate = {.higher_is_better = true};
+    CHECK(JudgeSeries(values, rate).verdict == NightVerdict::kRegression);
+    const size_t accepted = values.size() - 1;
+    const auto judge = [&] { return JudgeSeries(AcceptLevel(values, accepted, rate), rate); };
+    CHECK(judge().verdict == NightVerdict::kFine);
+    for (int i = 0; i < 10; ++i) {
+      values.push_back(45 * noise(random));
+      CHECK(judge().verdict == NightVerdict::kFine);
+      CHECK(judge().level == Approx(45).epsilon(0.01));
+    }
+    for (int i = 0; i < 3; ++i) values.push_back(42 * noise(random));
+    CHECK(judge().verdict == NightVerdict::kRegression);
+  }
+  // Found as soon after the acceptance as without one.
+  std::vector<double> values;
+  for (int i = 0; i < 20; ++i) values.push_back(10 * noise(random));
+  for (int i = 0; i < 3; ++i) values.push_back(12 * noise(random));
+  for (int i = 0; i < 3; ++i) values.push_back(14 * noise(random));
+  CHECK(JudgeSeries(AcceptLevel(values, 22, {}), {}).verdict == NightVerdict::kRegression);
+  CHECK(JudgeSeries(AcceptLevel(AcceptLevel(values, 22, {}), 25, {}), {}).verdict == NightVerdict::kFine);
+}
+
+TEST_CASE("an accepted size that never varied stays one that never varies") {
+  std::vector<double> values(10, 1000);
+  values.push_back(1030);
+  CHECK(JudgeSeries(values, {}).verdict == NightVerdict::kRegression);
+  CHECK(JudgeSeries(AcceptLevel(values, 10, {}), {}).verdict == NightVerdict::kFine);
+  values.push_back(1030);
+  CHECK(JudgeSeries(AcceptLevel(values, 10, {}), {}).verdict == NightVerdict::kFine);
+  CHECK(JudgeSeries(AcceptLevel(values, 11, {}), {}).verdict == NightVerdict::kFine);
+  values.push_back(1070);  // one night is enough, as before
+  for (const size_t accepted : {10, 11}) {
+    CHECK(JudgeSeries(AcceptLevel(values, accepted, {}), {}).verdict == NightVerdict::kRegression);
+  }
+  // Nothing to move where there was no verdict.
+  const std::vector<double> few = {1, 2, 3};
+  CHECK(AcceptLevel(few, 2, {}) == few);
+  CHECK_THROWS(AcceptLevel(few, 3, {}));
 }
 
 TEST_CASE("too few nights are no verdict") {

@@ -1,6 +1,8 @@
 // The nightly verdict from rows of a database.
 #include "reports/night.h"
 
+#include <cmath>
+
 #include "tests/records/sample.h"
 #include "tests/support/catch.h"
 #include "tests/support/support.h"
@@ -151,6 +153,111 @@ TEST_CASE("nights of other machines, weights and protocols are not compared") {
   CHECK(JudgeNight(store, {reuse}, options).rows.empty());
   CHECK(MachineClass({.facts = {{"cores", 2}, {"system", "Debian 12"}}}) ==
         MachineClass({.facts = {{"cores", 2}, {"system", "Debian 13"}}}));
+}
+
+TEST_CASE("an accepted regression is not said again, and the next one is") {
+  const testing::TemporaryFolder folder;
+  Store store = Store::Open(folder / "r.db");
+  const NightOptions options = {.suite = "s"};
+  AddHistory(store, 12);
+  int64_t tonight = 0;
+  for (int i = 0; i < 3; ++i) tonight = AddNight(store, {.rate = 46 + 0.1 * i, .wrong = 30});
+  Night night = JudgeNight(store, {tonight}, options);
+  REQUIRE(RowOf(night, "speed.decode_64").verdict == NightVerdict::kRegression);
+  REQUIRE(RowOf(night, "quality.boolq.acc").verdict == NightVerdict::kRegression);
+
+  const auto accept = [&](const std::vector<std::string>& series, const std::string& reason) {
+    for (const AcceptanceRow& row : AcceptRegressions(night, "s", series, reason)) store.PutAcceptance(row);
+  };
+  CHECK_THROWS_WITH(accept({"speed.decode_65"}, "x"),
+                    Contains("speed.decode_65") && Contains("quality.boolq.acc, speed.decode_64, or all"));
+  CHECK_THROWS_WITH(accept({"speed.decode_64"}, ""), Contains("reason"));
+  accept({"speed.decode_64"}, "exact, but slower");
+  night = JudgeNight(store, {tonight}, options);
+  CHECK(RowOf(night, "speed.decode_64").verdict == NightVerdict::kFine);
+  CHECK(RowOf(night, "speed.decode_64").level == Approx(46).epsilon(0.01));
+  CHECK_THAT(RowOf(night, "speed.decode_64").text, Contains("accepted at run 15: exact, but slower"));
+  CHECK(NightExitCode(night) == 1);  // the answers are still worse
+  accept({"all"}, "a smaller table");
+  CHECK(store.Acceptances("s").size() == 2);
+  night = JudgeNight(store, {tonight}, options);
+  CHECK(NightExitCode(night) == 0);
+  CHECK_THAT(NightMarkdown(options, night), Contains("a smaller table"));
+  CHECK_THROWS_WITH(accept({"all"}, "again"), Contains("nothing regressed"));
+
+  // The nights that follow are compared with the accepted level; other suites with their own.
+  night = JudgeNight(store, {AddNight(store, {.rate = 46, .wrong = 30})}, options);
+  CHECK(NightExitCode(night) == 0);
+  CHECK_THAT(RowOf(night, "quality.boolq.acc").text, Contains("against run 15: the same answers"));
+  CHECK(NightExitCode(JudgeNight(store, {tonight}, {.suite = "other"})) == 1);
+  for (int i = 0; i < 3; ++i) tonight = AddNight(store, {.rate = 43 - 0.1 * i, .wrong = 45});
+  night = JudgeNight(store, {tonight}, options);
+  CHECK(RowOf(night, "speed.decode_64").verdict == NightVerdict::kRegression);
+  CHECK(RowOf(night, "quality.boolq.acc").verdict == NightVerdict::kRegression);
+}
+
+TEST_CASE("groups and perplexities are compared item by item") {
+  const testing::TemporaryFolder folder;
+  Store store = Store::Open(folder / "r.db");
+  const auto add = [&](int wrong, double more) {
+    const int64_t run = testing::BeginSampleRun(store, "int8@all");
+    const int64_t quality = store.BeginPhase({.run_id = run, .name = "quality"});
+    std::vector<ItemRow> items;
+    for (const std::string task : {"law", "physics"}) {
+      for (int i = 0; i < 60; ++i) {
+        items.push_back(
+            {.phase_id = quality, .task = task, .doc_index = i, .scores = {{"acc", i < wrong ? 0.0 : 1.0}}});
+      }
+    }
+    double sum = 0;
+    for (int i = 0; i < 20; ++i) {
+      const double loglikelihood = -100 - i - more * (1 + i % 3);
+      sum += loglikelihood;
+      items.push_back({.phase_id = quality,
+                       .task = "wiki",
+                       .doc_index = i,
+                       .scores = {{"loglikelihood", loglikelihood}, {"tokens", 40.0}}});
+    }
+    store.AddItems(items);
+    store.AddMetric(
+        {.phase_id = quality,
+         .name = "acc",
+         .task = "mmlu",
+         .value = 1 - wrong / 60.0,
+         .unit = "fraction",
+         .n = 120,
+         .main = true,
+         .protocol_id = store.PutProtocol(
+             {.name = "mmlu", .content = {{"group", "mmlu"}, {"tasks", {{"law", "x"}, {"physics", "y"}}}}})});
+    store.AddMetric({.phase_id = quality,
+                     .name = "ppl.gptq",
+                     .task = "wiki",
+                     .value = std::exp(-sum / 800),
+                     .unit = "perplexity",
+                     .n = 20,
+                     .main = true,
+                     .protocol_id = store.PutProtocol({.name = "wiki", .content = {{"window", 40}}})});
+    store.FinishPhase(quality, {});
+    store.FinishRun(run, RunStatus::kOk);
+    return run;
+  };
+  NightOptions options = {.suite = "s"};
+  options.shapes = [](const std::string& name) {
+    return name == "ppl.gptq" ? MetricShape{.higher_is_better = false, .ratio = true, .denominator = "tokens"}
+                              : MetricShape{};
+  };
+  add(10, 0);
+  Night night = JudgeNight(store, {add(10, 0)}, options);
+  CHECK(NightExitCode(night) == 0);
+  CHECK_THAT(RowOf(night, "quality.mmlu.acc").text, Contains("120 items") && Contains("the same answers"));
+  night = JudgeNight(store, {add(10, 1)}, options);
+  CHECK(RowOf(night, "quality.wiki.ppl.gptq").verdict == NightVerdict::kRegression);
+  night = JudgeNight(store, {add(10, -1)}, options);
+  CHECK(RowOf(night, "quality.wiki.ppl.gptq").verdict == NightVerdict::kImprovement);
+  // Two subjects are two observations, which decide nothing.
+  night = JudgeNight(store, {add(30, 0)}, options);
+  CHECK(RowOf(night, "quality.mmlu.acc").verdict == NightVerdict::kFine);
+  CHECK_THAT(RowOf(night, "quality.mmlu.acc").text, Contains("by cluster"));
 }
 
 TEST_CASE("limits and what is watched come from the suite") {
