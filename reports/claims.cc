@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "reports/numbers.h"
+#include "reports/paired_items.h"
 #include "reports/run_data.h"
-#include "reports/statistics/paired.h"
 
 namespace tnb {
 namespace {
@@ -33,28 +33,20 @@ bool NeedsBase(const ClaimMeasure& measure) {
           measure.relation == ClaimRelation::kTimeChange);
 }
 
-// Standard error of the difference of two runs over the same items: paired; 0 items in common: none.
+// Standard error of the difference of two runs over the same items, clusters independent; none where nothing
+// can be paired.
 std::optional<double> PairedError(const Store& store, const RunData& run, const RunData& base,
-                                  const ClaimMeasure& measure) {
-  std::map<std::string, double> scores;
-  const auto collect = [&](const RunData& data, const auto& take) {
-    const auto phase = data.phases.find("quality");
-    if (phase == data.phases.end()) return;
-    for (const ItemRow& item : store.Items(phase->second.data_id, measure.task)) {
-      const Json score = item.scores.value(measure.metric, Json());
-      if (score.is_number()) take(item.prompt_sha256 + std::to_string(item.doc_index), score.get<double>());
-    }
-  };
-  collect(base, [&](const std::string& key, double score) { scores[key] = score; });
-  std::vector<double> first, second;
-  collect(run, [&](const std::string& key, double score) {
-    const auto found = scores.find(key);
-    if (found == scores.end()) return;
-    first.push_back(found->second);
-    second.push_back(score);
-  });
-  if (first.size() < 2) return std::nullopt;
-  return ClusterStandardError(MakePairedSample(first, second));
+                                  const MetricRow& metric) {
+  const ColumnSpec column = TaskColumn("quality", metric);
+  const auto protocol = run.protocol_contents.find(column.Key());
+  if (protocol == run.protocol_contents.end() || Find(base, column) == nullptr) return std::nullopt;
+  const PairedItems items =
+      PairItems({&store, base.phases.at("quality").data_id}, {&store, run.phases.at("quality").data_id},
+                metric, protocol->second, {});
+  if (!items.refusal.empty()) return std::nullopt;
+  const PairedSample sample = MakePairedSample(items.first, items.second, {}, items.clusters);
+  if (sample.sums.size() < 2) return std::nullopt;
+  return ClusterStandardError(sample);
 }
 
 struct Outcome {
@@ -94,7 +86,8 @@ Outcome Evaluate(const Store& store, const ClaimMeasure& measure, const RunData&
   }
   if (measure.relation == ClaimRelation::kDifference) {
     Outcome outcome{.value = measure.scale * (m->value - reference)};
-    std::optional<double> error = PairedError(store, run, *base, measure);
+    std::optional<double> error;
+    if (measure.phase == "quality") error = PairedError(store, run, *base, *m);
     if (!error && (m->se || reference_se)) error = std::hypot(m->se.value_or(0), reference_se.value_or(0));
     if (error) outcome.se = std::fabs(measure.scale) * *error;
     return outcome;
@@ -231,7 +224,9 @@ std::vector<MeasuredClaim> MeasureClaims(const Paper& paper, const Store& store,
     MeasuredClaim result{.claim = &claim};
     const auto canonical = options.canonical.find(claim.method);
     if (!claim.measure) {
-      result.mismatches = {"tnbench has no measure of this"};
+      result.mismatches = {!claim.unmeasured.empty() ? claim.unmeasured
+                           : claim.derived           ? "only its arithmetic is checked"
+                                                     : "tnbench has no measure of this"};
     } else if (canonical == options.canonical.end()) {
       result.mismatches = {"this program has no method '" + claim.method + "'"};
     } else if (const RunData* run = Choose(runs, claim, canonical->second); run == nullptr) {

@@ -10,7 +10,8 @@
 // the number came about; null is "not stated". `measure` names the recorded metric that is the same quantity:
 // {"phase", "metric", "task", "filter", "variant", "relation", "against", "scale"}. `derived` says from which
 // other numbers of the file the value follows by arithmetic: {"op": "reduction", "of": ["memory-88",
-// "memory-88.baseline"]}; where it does not follow, the claim contradicts itself.
+// "memory-88.baseline"]}; where it does not follow, the claim contradicts itself. A claim without a measure
+// says why in `unmeasured`, or the paper does for all of its own.
 //
 // Reading is strict: unknown fields, units, relations or references, repeated ids, NaN and numbers out of
 // their type are Error{kData} naming the file and the claim.
@@ -61,10 +62,11 @@ struct Claim {
   Json protocol = Json::object();
   std::optional<ClaimMeasure> measure{};
   std::optional<ClaimDerivation> derived{};
+  std::string unmeasured{};  // why nothing in the record is this quantity
 };
 
 struct Paper {
-  std::string name{}, title{}, source{}, model{}, note{};
+  std::string name{}, title{}, source{}, model{}, note{}, unmeasured{};
   std::string baseline = "fp32";  // recipe of the uncompressed model
   std::vector<Claim> claims{};
 };

@@ -118,7 +118,7 @@ Claim ClaimFromJson(const Json& json, const Paper& paper, const std::string& fil
   const std::string where = file + ", claim '" + Optional<std::string>(json, "id", "?", file) + "'";
   CheckFields(json,
               {"id", "place", "says", "metric", "task", "unit", "value", "baseline", "rounding", "model",
-               "method", "protocol", "measure", "derived", "note"},
+               "method", "protocol", "measure", "derived", "unmeasured", "note"},
               where);
   Claim claim;
   claim.id = Text(json, "id", where);
@@ -146,6 +146,10 @@ Claim ClaimFromJson(const Json& json, const Paper& paper, const std::string& fil
   if (json.contains("protocol")) {
     claim.protocol = json.at("protocol");
     CheckFields(claim.protocol, ProtocolFields(), where + ", protocol");
+  }
+  claim.unmeasured = json.contains("unmeasured") ? Text(json, "unmeasured", where) : paper.unmeasured;
+  if (json.contains("measure") && json.contains("unmeasured")) {
+    Refuse(where, "measured and unmeasured at once", "one of the two", claim.unmeasured);
   }
   if (json.contains("measure")) claim.measure = MeasureFromJson(json.at("measure"), where + ", measure");
   if (json.contains("derived")) claim.derived = DerivationFromJson(json.at("derived"), where + ", derived");
@@ -184,12 +188,13 @@ double Compute(const std::string& op, const std::vector<double>& x) {
 }  // namespace
 
 Paper PaperFromJson(const Json& json, const std::string& where) {
-  CheckFields(json, {"paper", "title", "source", "model", "baseline", "note", "claims"}, where);
+  CheckFields(json, {"paper", "title", "source", "model", "baseline", "unmeasured", "note", "claims"}, where);
   Paper paper{.name = Text(json, "paper", where),
               .title = Text(json, "title", where),
               .source = Text(json, "source", where),
               .model = Text(json, "model", where),
-              .note = OptionalText(json, "note", where)};
+              .note = OptionalText(json, "note", where),
+              .unmeasured = OptionalText(json, "unmeasured", where)};
   if (json.contains("baseline")) paper.baseline = Text(json, "baseline", where);
   const Json claims = Require<Json>(json, "claims", where);
   if (!claims.is_array() || claims.empty()) Refuse(where, "no claims", "a list", claims.dump().substr(0, 60));

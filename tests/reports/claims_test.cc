@@ -50,7 +50,7 @@ Json SmallPaper() {
        "measure": {"phase": "speed", "metric": "decode_64", "relation": "time_change"}},
       {"id": "elsewhere", "metric": "x", "unit": "x", "value": 1, "rounding": 0, "method": "unknown-method",
        "measure": {"phase": "speed", "metric": "decode_64", "relation": "value"}},
-      {"id": "words", "metric": "x", "unit": "x", "value": 1, "rounding": 0}
+      {"id": "words", "metric": "x", "unit": "x", "value": 1, "rounding": 0, "unmeasured": "nobody counted them"}
     ]})json",
                    "small");
 }
@@ -101,6 +101,8 @@ TEST_CASE("the shipped claim files are well-formed") {
       if (claim.measure && claim.measure->phase == "quality" && claim.metric != "WikiText-2 perplexity") {
         CHECK(claim.protocol.contains("shots"));
       }
+      // "Not measured" stands with its reason.
+      CHECK((claim.measure || claim.derived || !claim.unmeasured.empty()));
     }
   }
   for (const char* name :
@@ -169,6 +171,7 @@ TEST_CASE("claims are joined with what was measured") {
   CHECK_THAT(time.mismatches.at(0), Contains("laptop, not 8 NVIDIA A10g"));
   CHECK_THAT(RowOf(rows, "elsewhere").mismatches.at(0), Contains("no method 'unknown-method'"));
   CHECK(RowOf(rows, "words").verdict == ClaimVerdict::kNotMeasured);
+  CHECK(RowOf(rows, "words").mismatches.at(0) == "nobody counted them");
 
   const std::string text = RenderMarkdown(ClaimsTable(paper, rows));
   CHECK_THAT(text, Contains("contradicts itself: reduction: 88.0 % is 84.9 %") &&
@@ -216,6 +219,7 @@ TEST_CASE("claim files are checked before they are believed") {
   refused("/claims/1/derived/of", Json::array({"size"}), "wrong number");
   refused("/claims/1/derived/of", Json::array({"size", "gone"}), "no such number");
   refused("/claims/1/derived/of", Json::array({"size", "reduction.baseline"}), "no such number");
+  refused("/claims/0/unmeasured", "why not", "measured and unmeasured at once");
   refused("/claims/2/protocol/shot", 5, "unknown field");
   Json without = SmallPaper();
   without["claims"][0].erase("method");
