@@ -12,6 +12,7 @@
 #include "models/chat_template.h"
 #include "models/config.h"
 #include "models/tokenizer.h"
+#include "records/rows.h"
 #include "tasks/family.h"
 #include "tasks/task.h"
 
@@ -66,6 +67,7 @@ struct Plan {
   std::vector<std::shared_ptr<const Task>> tasks;  // empty when quality is not asked for
   std::vector<std::string> task_names;             // of `tasks`, as LoadTaskSpec takes them
   std::vector<TaskGroup> groups;                   // whose metrics are made out of those of `tasks`
+  ArtefactRow base_artefact{};  // of the base where it is none of the cells; without hash: there is none
 };
 
 // Error{kUsage} for unknown names, Error{kIo, kData} for files, Error{kUnsupported} for a device that is not

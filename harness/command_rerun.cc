@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
@@ -38,6 +39,13 @@ RunRequest FromCommand(const RunView& view) {
   }
 }
 
+std::optional<PhaseRow> FinishedPhase(const Store& store, int64_t run, const std::string& name) {
+  for (const PhaseRow& phase : store.Phases(run)) {
+    if (phase.name == name && phase.status == PhaseStatus::kOk) return phase;
+  }
+  return std::nullopt;
+}
+
 // The phases that the run finished.
 std::vector<std::string> FinishedPhases(const Store& store, int64_t run) {
   std::vector<std::string> names;
@@ -53,6 +61,20 @@ std::vector<std::string> FinishedPhases(const Store& store, int64_t run) {
                 "tnbench show " + std::to_string(run) + " says why");
   }
   return names;
+}
+
+// Drift is measured from the base that the run had: itself, or the method that its command line names.
+void RestoreDrift(const Store& store, const RunView& view, RunRequest& request) {
+  const auto drift = FinishedPhase(store, view.run.id, "drift");
+  if (!drift) std::erase(request.phases, "drift");
+  if (std::count(request.phases.begin(), request.phases.end(), "drift") == 0) {
+    request.base.clear();
+    return;
+  }
+  const std::string where = "the settings of the run's drift";
+  request.drift_tokens = Require<int64_t>(drift->settings, "tokens", where);
+  const auto own = Require<std::string>(drift->settings, "artefact", where);
+  if (Require<std::string>(drift->settings, "base", where) == own) request.base = view.method.text;
 }
 
 RunRequest RequestOf(const Store& store, const RunView& view, const Options& options) {
@@ -73,12 +95,10 @@ RunRequest RequestOf(const Store& store, const RunView& view, const Options& opt
   request.device = Require<std::string>(settings, "device", where);
   request.threads = Require<int>(settings, "threads", where);
   request.repetitions = Require<int>(settings, "repetitions", where);
-  request.base.clear();
   request.force = true;
   request.phases =
       options.phases.empty() ? FinishedPhases(store, view.run.id) : SplitList(options.phases, "--phases");
-  // Without its base there is no drift.
-  std::erase(request.phases, "drift");
+  RestoreDrift(store, view, request);
   if (!options.data_dir.empty()) request.data_dir = options.data_dir;
   request.command = "tnbench rerun " + std::to_string(view.run.id) + " --db " + ShellQuoted(options.db);
   return request;
@@ -94,13 +114,50 @@ void SayUnrestored(const Json& stored, const Json& now) {
   }
 }
 
+// The base's artefact: compressed again only where its file is gone. No run is added where the record has
+// one.
+ArtefactRow BaseArtefact(const Plan& plan, const PlannedCell& base, Store& store) {
+  Plan only = plan;
+  only.cells = {base};
+  only.request.phases = {"compress"};
+  for (const bool force : {false, true}) {
+    only.request.force = force;
+    const DriverResult result = RunPlan(only, store);
+    if (result.failed || result.interrupted || result.runs.empty()) break;
+    const auto compress = FinishedPhase(store, result.runs.front(), "compress");
+    const auto artefact = compress ? store.Artefact(compress->data_id) : std::nullopt;
+    std::error_code ignored;
+    if (artefact && std::filesystem::exists(artefact->path, ignored)) return *artefact;
+  }
+  throw Error(ErrorKind::kData, "the base, from which drift is measured, could not be compressed again",
+              "--phases without drift reproduces the rest");
+}
+
+// Takes the base's cell out of the plan, so that nothing but the run itself is measured again.
+void SetBase(const RunView& view, Plan& plan, Store& store) {
+  const auto base = std::find_if(plan.cells.begin(), plan.cells.end(),
+                                 [&](const PlannedCell& cell) { return cell.method != view.method.text; });
+  if (base == plan.cells.end()) return;
+  plan.base_artefact = BaseArtefact(plan, *base, store);
+  plan.cells.erase(base);
+  const Json settings = FinishedPhase(store, view.run.id, "drift")->settings;
+  if (settings.at("base") != plan.base_artefact.sha256) {
+    std::cerr << "drift is measured from another artefact of " << plan.base << " than in run " << view.run.id
+              << "\n";
+  }
+  if (settings.at("text") != plan.drift_text) {
+    std::cerr << "the text of the drift is not that of run " << view.run.id << "\n";
+  }
+}
+
 int Rerun(const Options& options) {
   if (!(options.tolerance >= 0)) {
     throw Error(ErrorKind::kUsage, {"value out of range", "0 or more", "", "--tolerance", ""});
   }
   Store store = Store::Open(options.db);
   const RunView view = store.Run(options.run);
-  const Plan plan = ExpandCells(RequestOf(store, view, options));
+  Plan plan = ExpandCells(RequestOf(store, view, options));
+  SetBase(view, plan, store);
   if (plan.cells.size() != 1) throw Error(ErrorKind::kInternal, "a run became several cells");
   SayUnrestored(view.cell.settings, CellSettings(plan.request));
   if (plan.cells.front().subject->hash != view.model.hash) {

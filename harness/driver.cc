@@ -280,7 +280,8 @@ DriverResult RunPlan(const Plan& plan, Store& store, const DriverHooks& hooks) {
     if (guard.Interrupted()) result.interrupted = true;
     if (result.interrupted) break;
     if (hooks.may_begin && !hooks.may_begin(cell)) break;
-    CellRunner runner(plan, cell, bases[cell.subject.get()], store, guard);
+    CellRunner runner(plan, cell, bases.try_emplace(cell.subject.get(), plan.base_artefact).first->second,
+                      store, guard);
     result.runs.push_back(runner.Run());
     if (cell.method == plan.base) bases[cell.subject.get()] = runner.artefact();
     result.failed = result.failed || runner.failed();

@@ -41,7 +41,7 @@ void RequireSameQuestions(const TaskSpec& spec, const Json& before) {
     const Json old = before.value(field, Json()), now = spec.protocol.value(field, Json());
     if (old == now || MayChange(field, spec)) continue;
     throw Error(
-        ErrorKind::kData,
+        ErrorKind::kUsage,
         {"task " + spec.name + " asks something else now: its field '" + field + "' changed",
          old.dump().substr(0, 80), now.dump().substr(0, 80), spec.file.string(),
          "measure it with tnbench eval; only filters, normalize, metrics and main may change, and how "
@@ -76,7 +76,7 @@ class Rescorer {
       if (phase.name == "quality" && phase.status == PhaseStatus::kOk) quality_ = phase;
     }
     if (quality_.id == 0) {
-      throw Error(ErrorKind::kData, Name() + " has no finished quality phase",
+      throw Error(ErrorKind::kUsage, Name() + " has no finished quality phase",
                   "tnbench show " + std::to_string(request.run) + " says why");
     }
     for (const MetricRow& metric : store.Metrics(quality_.data_id)) {
@@ -181,7 +181,7 @@ class Rescorer {
     for (size_t i = 0; i < items.size(); ++i) {
       ItemRow& row = result.rows[i];
       if (row.doc_index != static_cast<int64_t>(i) || row.prompt_sha256 != items[i].prompt_sha256) {
-        throw Error(ErrorKind::kData,
+        throw Error(ErrorKind::kUsage,
                     {"document " + std::to_string(i) + " of task " + name + " has another prompt now",
                      row.prompt_sha256, items[i].prompt_sha256, result.task.dataset().Where(i),
                      "measure it with tnbench eval"});

@@ -17,8 +17,9 @@ struct RescoreRequest {
   std::string command;  // the command line, for the record
 };
 
-// The new run. All tasks of the run are scored again; each must ask the same as before: Error{kData} naming
-// what differs when the prompts, the data or anything that the model's outputs depend on does.
+// The new run. All tasks of the run are scored again; each must ask the same as before: Error{kUsage} naming
+// what differs when the prompts or anything that the model's outputs depend on does, Error{kData} for other
+// data.
 int64_t Rescore(const RescoreRequest& request, Store& store);
 
 }  // namespace tnb

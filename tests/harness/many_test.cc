@@ -6,6 +6,9 @@
 #include "base/files.h"
 #include "harness/command.h"
 #include "models/checkpoint.h"
+#include "reports/claims.h"
+#include "tasks/family.h"
+#include "tasks/metrics.h"
 #include "tests/harness/program.h"
 #include "tests/models/formats/builders.h"
 #include "tests/support/catch.h"
@@ -124,6 +127,34 @@ TEST_CASE("a run is reproduced from its row") {
   CHECK(program.Run({"rerun", "9", "--db", "results.db"}).exit_code == 2);
 }
 
+TEST_CASE("a run is reproduced with its drift, from the base that it had") {
+  const Program program(3);
+  REQUIRE(program.Measure({"--method", "int8", "--phases", "compress,drift", "--drift-tokens", "256"})
+              .exit_code == 0);
+  const auto rerun = [&](const std::string& run) {
+    const Outcome outcome = program.Run({"rerun", run, "--db", "results.db", "--json"});
+    INFO(outcome.errors);
+    REQUIRE(outcome.exit_code == 0);
+    const Json json = ParseJson(outcome.output, "rerun");
+    CHECK(json["verdict"] == "reproduced");
+    return json["second"].get<int64_t>();
+  };
+  const int64_t second = rerun("2");
+  {
+    const Store store = program.Database();
+    REQUIRE(store.Runs().size() == 3);  // the base was not measured again
+    const PhaseRow before = PhaseOf(store, 2, "drift"), after = PhaseOf(store, second, "drift");
+    CHECK(after.data_id == after.id);
+    CHECK(after.settings == before.settings);
+    REQUIRE(store.Metrics(after.id).size() == store.Metrics(before.id).size());
+    CHECK(store.Metrics(after.id).at(0).value == store.Metrics(before.id).at(0).value);
+    // Without the base's file it is made again.
+    std::filesystem::remove(store.Artefact(PhaseOf(store, 1, "compress").data_id)->path);
+  }
+  rerun("2");
+  rerun("1");  // the base itself
+}
+
 TEST_CASE("databases are merged and exported from the command line") {
   const Program program(3);
   REQUIRE(program.Measure({"--method", "int8", "--no-base", "--phases", "quality"}).exit_code == 0);
@@ -133,6 +164,9 @@ TEST_CASE("databases are merged and exported from the command line") {
   outcome = program.Run({"merge", "results.db", "--db", "all.db"});
   CHECK_THAT(outcome.output, Contains("0 runs") && Contains("1 known already"));
   CHECK(program.Run({"merge", "absent.db", "--db", "all.db"}).exit_code == 1);
+  CHECK_THAT(program.Run({"merge", "--db", "all.db"}).output, Contains("all.db: up to date"));
+  CHECK(program.Run({"merge", "--db", "absent.db"}).exit_code == 2);
+  CHECK_FALSE(std::filesystem::exists(program / "absent.db"));
 
   outcome = program.Run({"export", "--table", "metrics", "--db", "all.db"});
   REQUIRE(outcome.exit_code == 0);
@@ -217,6 +251,12 @@ TEST_CASE("a suite is measured every night and judged") {
   CHECK(outcome.exit_code == 0);
   CHECK(Store::OpenReadOnly(program / "n.db").Runs().size() == 2);
 
+  // A limit is not accepted, and nothing else regressed.
+  outcome = night({"--accept", "all", "--reason", "because"});
+  CHECK(outcome.exit_code == 2);
+  CHECK_THAT(outcome.errors, Contains("nothing regressed"));
+  CHECK(night({"--accept", "all"}).exit_code == 2);
+
   // A limit that is not kept; a suite that is not understood.
   Json strict = suite;
   strict["limits"][0]["most"] = 1;
@@ -251,6 +291,17 @@ TEST_CASE("claims are listed, measured and joined") {
   outcome = program.Run({"claims", "compactifai", "--db", "c.db", "--json"});
   const Json table = ParseJson(outcome.output, "claims");
   CHECK(table["rows"].size() > 50);
+}
+
+TEST_CASE("shipped claims name tasks and metrics that exist") {
+  for (const Paper& paper : ReadPapers(std::filesystem::path(TNBENCH_SOURCE_DIR) / "reports/claims")) {
+    for (const Claim& claim : paper.claims) {
+      if (!claim.measure || claim.measure->phase != "quality") continue;
+      CAPTURE(paper.name, claim.id);
+      CHECK(FindMetric(claim.measure->metric) != nullptr);
+      CHECK_NOTHROW(SelectTasks({claim.measure->task}));
+    }
+  }
 }
 
 TEST_CASE("the shipped sweeps and the example suite are understood") {

@@ -107,7 +107,7 @@ TEST_CASE("what changes the question is refused") {
     Json changed = task;
     changed[field] = value;
     const Outcome outcome = rescore(changed);
-    CHECK(outcome.exit_code == 1);
+    CHECK(outcome.exit_code == 2);
     CHECK_THAT(outcome.errors, Contains("'" + field + "'") && Contains("tnbench eval"));
   }
   Json other = task;
