@@ -137,10 +137,10 @@ void Store::CheckSchema(bool writable) {
   }
   if (!writable) {
     if (version == SchemaVersion()) return;
-    throw Error(ErrorKind::kData,
-                {"the results database has an older schema",
-                 "schema version " + std::to_string(SchemaVersion()), std::to_string(version), path_.string(),
-                 "tnbench merge --db FILE brings it up to date"});
+    throw Error(
+        ErrorKind::kData,
+        {"the results database has an older schema", "schema version " + std::to_string(SchemaVersion()),
+         std::to_string(version), path_.string(), "tnbench merge --db FILE brings it up to date"});
   }
   database_->exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   for (int step = version; step < SchemaVersion(); ++step) {
