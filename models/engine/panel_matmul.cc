@@ -1,5 +1,6 @@
 // Cuts multiplications into panels, spreads them over threads, and prepares the input once.
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
 #include "models/engine/panel.h"
@@ -49,7 +50,7 @@ void ForEachPanel(std::span<const Result> results, int64_t cols, int64_t piece, 
                   const Multiply& multiply) {
   int64_t panels = 0;
   for (const Result& result : results) panels += result.panels();
-  ParallelFor(panels, Grain(cols, n), [&](int64_t begin, int64_t end) {
+  const auto run = [&](int64_t begin, int64_t end) {
     for (int64_t k = 0; k < cols; k += piece) {
       Place at = Find(results, begin);
       for (int64_t i = begin; i < end; ++i) {
@@ -70,6 +71,17 @@ void ForEachPanel(std::span<const Result> results, int64_t cols, int64_t piece, 
         }
         if (++at.panel == result.panels()) at = {at.result + 1, 0};
       }
+    }
+  };
+  const int64_t grain = Grain(cols, n), workers = std::min<int64_t>(Threads(), panels / grain);
+  // Few rows read the weights, each thread one stretch of them.
+  if (n <= kFewRows || workers <= 1) return ParallelFor(panels, grain, run);
+  // Many rows compute, and threads take shares as they go: one that is held up does not hold up the others.
+  const int64_t share = std::max<int64_t>(1, panels / (8 * workers));
+  std::atomic<int64_t> next{0};
+  ParallelFor(workers, 1, [&](int64_t, int64_t) {
+    for (int64_t begin = next.fetch_add(share); begin < panels; begin = next.fetch_add(share)) {
+      run(begin, std::min(begin + share, panels));
     }
   });
 }
