@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 
 namespace tnb {
 namespace {
@@ -43,6 +45,25 @@ std::vector<std::string> TextNotes(const std::vector<const RunData*>& runs, cons
           "scores of overlap are not comparable",
           who, row.value, reference->value, 100 * kLengthTolerance));
     }
+  }
+  return notes;
+}
+
+std::vector<std::string> GridNotes(const std::vector<const RunData*>& runs) {
+  std::map<std::string, double> linears;  // by model
+  for (const RunData* run : runs) {
+    for (const auto& [phase, row] : run->metrics) {
+      if (phase != "compress" || row.name != "grid_linears" || row.value <= 0) continue;
+      double& most = linears[run->view.model.name];
+      most = std::max(most, row.value);
+    }
+  }
+  std::vector<std::string> notes;
+  for (const auto& [model, count] : linears) {
+    notes.push_back(fmt::format(
+        "GRID: {:.0f} linears of {} were quantized before and lie on a grid: a quantizer that hits it "
+        "looks lossless; compare quantizers as rotate+METHOD",
+        count, model));
   }
   return notes;
 }

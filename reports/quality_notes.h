@@ -18,6 +18,10 @@ constexpr double kLengthTolerance = 0.10;
 // null, then only empty texts are seen.
 std::vector<std::string> TextNotes(const std::vector<const RunData*>& runs, const RunData* base);
 
+// One note a model whose linears were on a quantizer's grid before these runs compressed them (metric
+// grid_linears of the compress phase).
+std::vector<std::string> GridNotes(const std::vector<const RunData*>& runs);
+
 // The "accuracy score" of tensor-network compression talks: the mean over tasks of a method's main score
 // divided by the base's. Only shares where more is better count (accuracy, exact match, ROUGE): perplexities
 // have no such ratio.

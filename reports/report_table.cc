@@ -222,6 +222,7 @@ Table MakeTable(const Store& store, const std::vector<ReportRow>& rows, const Re
   for (const ReportRow& row : rows) {
     for (std::string& note : TextNotes({row.run}, row.base)) table.notes.push_back(std::move(note));
   }
+  for (std::string& note : GridNotes(runs)) table.notes.push_back(std::move(note));
   AddReasons(runs, options, table);
   if (!by_model) AddLabels(runs, options, table);
   if (options.move_constants) MoveConstants(2, table);

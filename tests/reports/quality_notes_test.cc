@@ -76,6 +76,22 @@ TEST_CASE("the accuracy score is the mean ratio of the main scores") {
   CHECK_FALSE(RelativeAccuracy(run, Run("x", {Metric("a", "acc", 0.0, true)})));
 }
 
+TEST_CASE("a model whose weights lie on a grid is named once") {
+  const auto run = [](const std::string& model, double linears) {
+    RunData data;
+    data.view.model.name = model;
+    data.metrics.emplace_back("compress",
+                              MetricRow{.name = "grid_linears", .value = linears, .unit = "linears"});
+    return data;
+  };
+  // The second row of a is that of a rotated model: off the grid, but the first one is on it.
+  const RunData a = run("a", 210), rotated = run("a", 0), b = run("b", 0), unknown = Run("c", {});
+  const auto notes = GridNotes({&a, &rotated, &b, &unknown});
+  REQUIRE(notes.size() == 1);
+  CHECK_THAT(notes[0], Contains("GRID: 210 linears of a ") && Contains("rotate+METHOD"));
+  CHECK(GridNotes({&rotated, &b}).empty());
+}
+
 TEST_CASE("reports show the accuracy score and the notes about texts") {
   const testing::TemporaryFolder folder;
   Store store = Store::Open(folder / "db");
