@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "harness/calibration.h"
 #include "harness/drift.h"
 #include "harness/phase.h"
 #include "methods/recipe.h"
@@ -97,6 +98,21 @@ std::vector<std::pair<std::string, std::string>> Methods(const RunRequest& reque
   return methods;
 }
 
+// Texts that methods are calibrated on must be there, and not be what the methods are measured on.
+void CheckCalibration(const Plan& plan, const std::vector<std::pair<std::string, std::string>>& methods,
+                      const std::filesystem::path& data_dir) {
+  for (const auto& [canonical, label] : methods) {
+    for (const CalibrationText& text : CalibrationTexts(canonical, data_dir)) {
+      for (const auto& task : plan.tasks) {
+        if (task->dataset().sha256 != text.sha256) continue;
+        throw Error(ErrorKind::kUsage,
+                    {"a method would be calibrated on the items of a task", "a text of its own",
+                     task->spec().name, text.path, "data=FILE of the method"});
+      }
+    }
+  }
+}
+
 // The base's stored rows are bounded: 2 bytes a token and vocabulary entry.
 void CheckDriftSize(const RunRequest& request, const ModelConfig& config) {
   constexpr int64_t kMost = int64_t{4} << 30;
@@ -165,6 +181,7 @@ Plan ExpandCells(RunRequest request) {
     plan.task_names.push_back(name);
   }
   if (!plan.tasks.empty()) plan.groups = selection.groups;
+  CheckCalibration(plan, methods, request.data_dir);
   for (const std::string& model : request.models) {
     const auto subject = request.random_weights ? RandomSubject(model, request.seed.value_or(0))
                                                 : FileSubject(model, request.apply_chat_template);

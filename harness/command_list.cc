@@ -62,6 +62,7 @@ Json MethodsJson() {
           {{"name", parameter.name},
            {"range", Range(parameter)},
            {"default", parameter.fallback.empty() ? Json(nullptr) : Json(parameter.fallback)},
+           {"when", parameter.when.empty() ? Json(nullptr) : Json(parameter.when)},
            {"help", parameter.help}});
     }
     list.push_back({{"name", stage.name},
@@ -87,8 +88,10 @@ void PrintMethods(const Json& list) {
     }
     for (const Json& parameter : stage.at("parameters")) {
       const bool optional = parameter.at("default").is_null();
+      const Json& when = parameter.at("when");
       std::cout << "    " << Pad(Text(parameter, "name"), 10) << " " << Text(parameter, "range") << " ("
                 << (optional ? "optional" : "default " + Text(parameter, "default"))
+                << (when.is_null() ? "" : ", with " + when.get<std::string>())
                 << "): " << Text(parameter, "help") << "\n";
     }
     const std::string reference = Text(stage, "reference");

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "harness/calibration.h"
 #include "harness/memory.h"
 #include "harness/phase.h"
 #include "methods/recipe.h"
@@ -63,19 +64,26 @@ class WeightSupply {
 
   // Random weights depend on the seed and the linear's place only; their deviation, 1/sqrt(columns), keeps
   // activations in range.
-  std::unique_ptr<Linear> Read(const LinearSlot& slot, int64_t rows, int64_t cols) {
+  std::unique_ptr<Linear> Read(const LinearSlot& slot, int64_t rows, int64_t cols) const {
     if (checkpoint_) return ReadLinear(*checkpoint_, slot, rows, cols);
-    auto generator = at::make_generator<at::CPUGeneratorImpl>(seed_ * 1000003 + count_++);
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(seed_ * 1000003 + PlaceOf(slot));
     at::Tensor values = at::empty({rows, cols}, at::kFloat);
     values.normal_(0, 1 / std::sqrt(static_cast<double>(cols)), generator);
     return MakeDenseLinear(MakeDenseWeight(values));
   }
 
  private:
+  // The number of a slot in the order of Model::Slots.
+  uint64_t PlaceOf(const LinearSlot& slot) const {
+    if (slot.kind == LinearKind::kEmbedding) return 0;
+    if (slot.kind == LinearKind::kHead) return 1 + 7 * static_cast<uint64_t>(config_.block_count);
+    return 1 + 7 * static_cast<uint64_t>(slot.block) + static_cast<uint64_t>(slot.kind);
+  }
+
   ModelConfig config_;
   ModelSource source_;
   std::shared_ptr<const Checkpoint> checkpoint_;
-  uint64_t seed_ = 0, count_ = 0;
+  uint64_t seed_ = 0;
 };
 
 struct StageTotal {
@@ -168,11 +176,55 @@ void EmitTotals(Emitter& emit, const ModelConfig& config, const WeightSize& tota
   if (const auto peak = PeakResidentBytes()) count("peak_resident", *peak, "bytes");
 }
 
+// Lets every stage find out what it has to know beforehand. The model is read as often as the stages ask.
+void Prepare(const Json& spec, const WeightSupply& supply, const std::filesystem::path& folder,
+             Recipe& recipe, Emitter& emit) {
+  std::vector<CalibrationText> texts;
+  for (const Json& text : Optional<Json>(spec, "calibration", Json::array(), "spec")) {
+    texts.push_back({Require<std::string>(text, "name", "spec"), Require<std::string>(text, "path", "spec"),
+                     Require<std::string>(text, "sha256", "spec")});
+  }
+  const LinearReader read = [&](const LinearSlot& slot, int64_t rows, int64_t cols) {
+    return supply.Read(slot, rows, cols);
+  };
+  const NormReader norm = [&](const std::string& name, int64_t size) { return supply.Norm(name, size); };
+  std::string rewritten;
+  for (const RecipeStage& stage : recipe.stages) {
+    if (stage.entry->description.rewrites) rewritten += (rewritten.empty() ? "" : "+") + stage.text;
+  }
+  CalibrationService statistics({supply.config(), norm, read}, supply.source(), rewritten, std::move(texts),
+                                folder, emit);
+  int64_t linears = 0;  // that the stage at hand will look at
+  const VisitLinears visit_linears = [&](const auto& wanted, const auto& visit) {
+    const auto for_each = [&](const auto& take) {
+      BuildModel(
+          supply.config(), [](const std::string&, int64_t) { return at::Tensor(); },
+          [&](const LinearSlot& place, int64_t rows, int64_t cols) {
+            if (wanted(place)) take(place, rows, cols);
+            return std::unique_ptr<Linear>();
+          });
+    };
+    linears = 0;
+    for_each([&](const LinearSlot&, int64_t, int64_t) { ++linears; });
+    for_each([&](const LinearSlot& place, int64_t rows, int64_t cols) {
+      LinearSlot slot;
+      slot.name = place.name;
+      slot.kind = place.kind;
+      slot.block = place.block;
+      slot.linear = supply.Read(place, rows, cols);
+      visit(slot);
+    });
+  };
+  PrepareRecipe(recipe, &statistics, visit_linears, [&](const std::string& title, int64_t done) {
+    emit.Progress(title, done, linears, "linears");
+  });
+}
+
 }  // namespace
 
 void RunCompress(const Json& spec, Emitter& emit) {
   const auto start = std::chrono::steady_clock::now();
-  const Recipe recipe = ParseRecipe(Require<std::string>(spec, "method", "spec"));
+  Recipe recipe = ParseRecipe(Require<std::string>(spec, "method", "spec"));
   WeightSupply supply(spec, recipe);
   // What a reduction is relative to: the model as it came, whatever a stage makes of its head.
   const ModelConfig original = ConfigFromJson(spec.at("model").at("config"), "spec");
@@ -183,6 +235,7 @@ void RunCompress(const Json& spec, Emitter& emit) {
     throw Error(ErrorKind::kIo, {"cannot create the folder of artefacts: " + failure.message(), "", "",
                                  path.parent_path().string(), "give another one with --artefacts"});
   }
+  Prepare(spec, supply, path.parent_path(), recipe, emit);
   ArtefactWriter writer(path, supply.config(), supply.source(), recipe.text);
   WeightSize total;
   std::map<size_t, StageTotal> stages;
@@ -190,7 +243,7 @@ void RunCompress(const Json& spec, Emitter& emit) {
   int64_t done = 0;
   GridWatch grids;
   const auto norm = [&](const std::string& name, int64_t size) {
-    const at::Tensor values = supply.Norm(name, size);
+    at::Tensor values = supply.Norm(name, size);
     writer.AddNorm(name, values);
     total += {.parameters = size, .code_bits = 0, .bytes = 4 * size};
     return values;
@@ -223,11 +276,13 @@ void RunCompress(const Json& spec, Emitter& emit) {
   writer.Finish();
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   for (size_t i = 0; i < recipe.stages.size(); ++i) {
+    Json detail = recipe.stages[i].stage->Report();
+    detail["linears"] = stages[i].linears;
     emit.Emit({{"type", "stage"},
                {"position", i},
                {"text", recipe.stages[i].text},
                {"seconds", stages[i].seconds},
-               {"detail", {{"linears", stages[i].linears}}}});
+               {"detail", detail}});
   }
   if (!supply.source().random_weights) grids.Report(linears, emit);
   const auto bytes = static_cast<int64_t>(std::filesystem::file_size(path));

@@ -1,6 +1,7 @@
 #include "harness/plan.h"
 
 #include "base/hash.h"
+#include "harness/calibration.h"
 #include "harness/facts.h"
 
 namespace tnb {
@@ -71,6 +72,9 @@ Json PhaseSettings(const Plan& plan, const PlannedCell& cell, const std::string&
   Json settings = {{"version", Version()}, {"threads", request.threads}};
   if (phase == "compress") {
     if (cell.subject->random) settings["seed"] = request.seed.value_or(0);
+    for (const CalibrationText& text : CalibrationTexts(cell.method, request.data_dir)) {
+      settings["calibration"][text.name] = text.sha256;
+    }
     return settings;
   }
   settings["artefact"] = artefact;
@@ -107,6 +111,11 @@ Json WorkerSpec(const Plan& plan, const PlannedCell& cell, const std::string& ph
                {"artefact", {{"path", artefact.path}, {"sha256", artefact.sha256}}},
                {"threads", plan.request.threads},
                {"settings", settings}};
+  if (phase == "compress") {
+    for (const CalibrationText& text : CalibrationTexts(cell.method, plan.request.data_dir)) {
+      spec["calibration"].push_back({{"name", text.name}, {"path", text.path}, {"sha256", text.sha256}});
+    }
+  }
   if (phase == "drift") {
     spec["base"] = {{"path", base.path}, {"sha256", base.sha256}};
     spec["drift"] = {{"text", plan.request.drift_text.string()},
@@ -136,8 +145,13 @@ std::optional<std::string> WhyNotMeasured(const Plan& plan, const PlannedCell& c
 }
 
 std::filesystem::path ArtefactPath(const Plan& plan, const PlannedCell& cell) {
+  // Another text under the same name makes another artefact.
+  std::string identity = cell.method;
+  for (const CalibrationText& text : CalibrationTexts(cell.method, plan.request.data_dir)) {
+    identity += " " + text.sha256;
+  }
   return plan.request.artefacts /
-         (cell.subject->hash.substr(0, 16) + "-" + Sha256Hex(cell.method).substr(0, 16) + ".safetensors");
+         (cell.subject->hash.substr(0, 16) + "-" + Sha256Hex(identity).substr(0, 16) + ".safetensors");
 }
 
 }  // namespace tnb

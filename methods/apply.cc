@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "methods/recipe.h"
@@ -19,13 +20,69 @@ std::shared_ptr<const Checkpoint> Rewrite(const Recipe& recipe, std::shared_ptr<
   return source;
 }
 
+namespace {
+
+bool Applies(const RecipeStage& stage, const LinearSlot& slot) {
+  return !stage.entry->description.rewrites && stage.selector.Matches(slot) &&
+         (slot.kind != LinearKind::kEmbedding || stage.entry->description.takes_embedding);
+}
+
+[[noreturn]] void Rethrow(const Error& error, const LinearSlot& slot, const RecipeStage& stage) {
+  ErrorDetail detail = error.detail();
+  if (detail.where.empty()) detail.where = slot.name + ", " + stage.text;
+  throw Error(error.kind(), detail);
+}
+
+}  // namespace
+
+void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLinears& visit_linears,
+                   const std::function<void(const std::string& title, int64_t done)>& progress) {
+  for (size_t i = 0; i < recipe.stages.size(); ++i) {
+    const RecipeStage& stage = recipe.stages[i];
+    StageContext context;
+    context.statistics = statistics;
+    context.progress = progress;
+    const auto look_only = [&](const LinearSlot& place) {
+      context.down = context.down || (place.kind == LinearKind::kDown && Applies(stage, place));
+      return false;
+    };
+    visit_linears(look_only, [](LinearSlot&) {});
+    context.for_each = [&](const std::function<void(const LinearSlot&)>& visit) {
+      const auto wanted = [&](const LinearSlot& place) { return Applies(stage, place); };
+      visit_linears(wanted, [&](LinearSlot& slot) {
+        for (size_t before = 0; before < i; ++before) {
+          if (!Applies(recipe.stages[before], slot)) continue;
+          recipe.stages[before].stage->Apply(slot);
+          slot.touched = true;
+        }
+        if (!Applies(stage, slot)) return;  // touched by now
+        try {
+          visit(slot);
+        } catch (const Error& error) {
+          Rethrow(error, slot, stage);
+        }
+      });
+    };
+    stage.stage->Prepare(context);
+  }
+}
+
+std::vector<std::string> DataNames(const Recipe& recipe) {
+  std::vector<std::string> names;
+  for (const RecipeStage& stage : recipe.stages) {
+    if (!stage.values.Has("data")) continue;
+    const std::string& name = stage.values.Text("data");
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
 std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot) {
   std::vector<LayerOutcome> outcomes;
   at::Tensor original;
   for (size_t i = 0; i < recipe.stages.size(); ++i) {
     const RecipeStage& stage = recipe.stages[i];
-    if (stage.entry->description.rewrites || !stage.selector.Matches(slot)) continue;
-    if (slot.kind == LinearKind::kEmbedding && !stage.entry->description.takes_embedding) continue;
+    if (!Applies(stage, slot)) continue;
     if (!original.defined()) original = slot.linear->Rebuild();
     LayerOutcome outcome;
     outcome.stage = i;
@@ -34,9 +91,7 @@ std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot) {
     try {
       outcome.report = stage.stage->Apply(slot);
     } catch (const Error& error) {
-      ErrorDetail detail = error.detail();
-      if (detail.where.empty()) detail.where = slot.name + ", " + stage.text;
-      throw Error(error.kind(), detail);
+      Rethrow(error, slot, stage);
     }
     outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     slot.touched = true;

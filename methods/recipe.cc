@@ -61,6 +61,82 @@ std::string Canonical(const ParameterDescription& parameter, const std::string& 
   return std::string(text, written.ptr);
 }
 
+using Given = std::vector<std::pair<std::string, std::string>>;
+
+bool Has(const Given& given, const std::string& name) {
+  return std::any_of(given.begin(), given.end(), [&](const auto& pair) { return pair.first == name; });
+}
+
+// Does the condition of a parameter hold among the values given?
+bool Applies(const ParameterDescription& parameter, const Given& given) {
+  if (parameter.when.empty()) return true;
+  const size_t equals = parameter.when.find('=');
+  const std::string name = parameter.when.substr(0, equals);
+  const std::vector<std::string> values = SplitOutsideParentheses(parameter.when.substr(equals + 1), '|');
+  return std::any_of(given.begin(), given.end(), [&](const auto& pair) {
+    return pair.first == name && std::find(values.begin(), values.end(), pair.second) != values.end();
+  });
+}
+
+// The values as written, checked one by one.
+Given ReadValues(const StageDescription& description, const std::string& text) {
+  Given given;
+  const std::string& name = description.name;
+  for (const std::string& part : SplitOutsideParentheses(text, ',')) {
+    const size_t equals = part.find('=');
+    const std::string key = part.substr(0, equals);
+    const auto parameter = std::find_if(description.parameters.begin(), description.parameters.end(),
+                                        [&](const ParameterDescription& p) { return p.name == key; });
+    if (equals == std::string::npos || parameter == description.parameters.end()) {
+      std::vector<std::string> names;
+      for (const ParameterDescription& p : description.parameters) names.push_back(p.name);
+      std::string nearest;
+      for (const std::string& known : NearestNames(key, names, names.size()))
+        nearest += (nearest.empty() ? "" : ", ") + known;
+      throw Error(ErrorKind::kUsage,
+                  {"unknown parameter '" + key + "' of " + name,
+                   "key=value with one of: " + (nearest.empty() ? "(none)" : nearest), "'" + part + "'", "",
+                   "`tnbench list methods` shows ranges and defaults"});
+    }
+    if (Has(given, key)) {
+      throw Error(ErrorKind::kUsage,
+                  {"parameter '" + key + "' of " + name + " is given twice", "", "", "", ""});
+    }
+    given.emplace_back(key, Canonical(*parameter, name, part.substr(equals + 1)));
+  }
+  return given;
+}
+
+// Defaults, refusal of what has no meaning beside the other values, and the shortest form. Of several ways to
+// say how much is kept, the default stands only when none is given.
+void FillDefaults(const StageDescription& description, Given& given) {
+  const bool amount = Has(given, "chi") || Has(given, "rank") || Has(given, "error");
+  for (const ParameterDescription& parameter : description.parameters) {
+    if (Has(given, parameter.name) || parameter.fallback.empty() || !Applies(parameter, given)) continue;
+    if (parameter.name == "keep" && amount) continue;
+    given.emplace_back(parameter.name, parameter.fallback);
+  }
+  Given shortest;
+  for (const auto& pair : given) {
+    std::string condition;
+    bool applies = false, omitted = false;
+    for (const ParameterDescription& parameter : description.parameters) {
+      if (parameter.name != pair.first) continue;
+      condition = parameter.when;
+      if (!Applies(parameter, given)) continue;
+      applies = true;
+      omitted = omitted || (!parameter.omitted.empty() && parameter.omitted == pair.second);
+    }
+    if (!applies) {
+      throw Error(ErrorKind::kUsage,
+                  {"parameter '" + pair.first + "' of " + description.name + " has no meaning here",
+                   "it goes with " + condition, pair.first + "=" + pair.second, "", ""});
+    }
+    if (!omitted) shortest.push_back(pair);
+  }
+  given = std::move(shortest);
+}
+
 RecipeStage ParseStage(const std::string& text) {
   const std::vector<std::string> at = SplitOutsideParentheses(text, '@');
   if (at.size() > 2)
@@ -75,42 +151,9 @@ RecipeStage ParseStage(const std::string& text) {
   RecipeStage stage;
   stage.entry = &FindStage(name);
   const StageDescription& description = stage.entry->description;
-  std::vector<std::pair<std::string, std::string>> given;
-  if (colon != std::string::npos) {
-    for (const std::string& part : SplitOutsideParentheses(at[0].substr(colon + 1), ',')) {
-      const size_t equals = part.find('=');
-      const std::string key = part.substr(0, equals);
-      const auto parameter = std::find_if(description.parameters.begin(), description.parameters.end(),
-                                          [&](const ParameterDescription& p) { return p.name == key; });
-      if (equals == std::string::npos || parameter == description.parameters.end()) {
-        std::vector<std::string> names;
-        for (const ParameterDescription& p : description.parameters) names.push_back(p.name);
-        std::string nearest;
-        for (const std::string& known : NearestNames(key, names, names.size()))
-          nearest += (nearest.empty() ? "" : ", ") + known;
-        throw Error(ErrorKind::kUsage,
-                    {"unknown parameter '" + key + "' of " + name,
-                     "key=value with one of: " + (nearest.empty() ? "(none)" : nearest), "'" + part + "'", "",
-                     "`tnbench list methods` shows ranges and defaults"});
-      }
-      if (std::any_of(given.begin(), given.end(), [&](const auto& pair) { return pair.first == key; })) {
-        throw Error(ErrorKind::kUsage,
-                    {"parameter '" + key + "' of " + name + " is given twice", "", "", "", ""});
-      }
-      given.emplace_back(key, Canonical(*parameter, name, part.substr(equals + 1)));
-    }
-  }
-  // Defaults; of several ways to say how much is kept, the default stands only when none is given.
-  for (const ParameterDescription& parameter : description.parameters) {
-    const bool present = std::any_of(given.begin(), given.end(),
-                                     [&](const auto& pair) { return pair.first == parameter.name; });
-    if (present || parameter.fallback.empty()) continue;
-    const bool amount =
-        parameter.name == "keep" && std::any_of(given.begin(), given.end(), [](const auto& pair) {
-          return pair.first == "chi" || pair.first == "rank" || pair.first == "error";
-        });
-    if (!amount) given.emplace_back(parameter.name, parameter.fallback);
-  }
+  Given given;
+  if (colon != std::string::npos) given = ReadValues(description, at[0].substr(colon + 1));
+  FillDefaults(description, given);
   const auto amounts = std::count_if(given.begin(), given.end(), [](const auto& pair) {
     return pair.first == "chi" || pair.first == "rank" || pair.first == "error" || pair.first == "keep";
   });

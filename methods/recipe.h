@@ -76,6 +76,17 @@ struct LayerOutcome {
   LinearReport report;
 };
 
+// Calls `visit` with every linear of the base model for whose place `wanted` holds, in order.
+using VisitLinears = std::function<void(const std::function<bool(const LinearSlot& place)>& wanted,
+                                        const std::function<void(LinearSlot& slot)>& visit)>;
+// Stage::Prepare of every stage, in order, each with the linears as the stages before leave them.
+// `statistics` may be null.
+void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLinears& visit_linears,
+                   const std::function<void(const std::string& title, int64_t done)>& progress = {});
+
+// Values of the parameter `data` of all stages: names of calibration texts, each once.
+std::vector<std::string> DataNames(const Recipe& recipe);
+
 // Applies every stage of the recipe that matches, in order, to one slot.
 std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot);
 

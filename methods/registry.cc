@@ -11,10 +11,10 @@ namespace tnb {
 
 const std::vector<StageEntry>& StageRegistry() {
   static const std::vector<StageEntry> entries = {
-      CastEntry("fp32"), CastEntry("bf16"), CastEntry("fp16"),  // storage
-      Int8Entry(),       Int4Entry(),                           // quantization
-      SvdEntry(),        MpoEntry(),                            // factorization
-      FoldNormsEntry(),  RotateEntry(),                         // equivalent models
+      CastEntry("fp32"), CastEntry("bf16"), CastEntry("fp16"),                             // storage
+      Int8Entry(),       Int4Entry(),                                                      // quantization
+      SvdEntry(),        AsvdEntry(),       FwsvdEntry(),      SvdLlmEntry(), MpoEntry(),  // factorization
+      FoldNormsEntry(),  RotateEntry(),  // equivalent models
   };
   return entries;
 }

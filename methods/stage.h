@@ -2,9 +2,10 @@
 // registers them all. A method is a recipe of stages, "mpo:keep=0.6+int8"; recipe.h reads and canonicalizes
 // it. methods/ may use models/ and base/, nothing else.
 //
-// A Stage changes linears (factorizations) or weights (storage formats). Most are local: each linear is
-// compressed without looking at the rest of the model, so that a large model streams through linear by
-// linear. A RewritingStage makes another checkpoint of the model before the first linear is read.
+// A Stage changes linears (factorizations) or weights (storage formats), one after the other, so that a large
+// model streams through linear by linear. What a stage has to know beforehand, statistics of a calibration
+// text or how a budget is shared among all linears, it finds out in Prepare.
+// A RewritingStage makes another checkpoint of the model before the first linear is read.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,6 +18,7 @@
 
 #include "base/json.h"
 #include "models/engine/model.h"
+#include "models/engine/statistics.h"
 
 namespace tnb {
 
@@ -29,6 +31,10 @@ struct ParameterDescription {
   std::string help;
   double least = 0, most = 0;        // kInteger, kReal: legal range, both inclusive
   std::vector<std::string> choices;  // kChoice
+  // "whiten=input|fisher": the parameter (and its fallback) exists only beside one of these values. A name
+  // may be described several times, each time with another condition.
+  std::string when = {};
+  std::string omitted = {};  // the value that means the same as none; left out of the canonical form
 };
 
 struct StageDescription {
@@ -63,9 +69,24 @@ struct LinearReport {
   Json detail = Json::object();            // bond dimensions, legs, predicted error ...
 };
 
+// What a stage may look at before it is applied.
+struct StageContext {
+  StatisticsService* statistics = nullptr;  // null: there is no calibration here
+  bool down = false;                        // the stage will be applied to some down projection
+  // Calls `visit` with every linear that the stage will be applied to, in order, as the stages before it
+  // leave it.
+  std::function<void(const std::function<void(const LinearSlot&)>& visit)> for_each;
+  std::function<void(const std::string& title, int64_t done)> progress;  // linears; may be empty
+};
+
 class Stage {
  public:
   virtual ~Stage() = default;
+  // Called once before the first Apply by whoever compresses a model. A stage that cannot do without says so
+  // in Apply (Error{kInternal}).
+  virtual void Prepare(const StageContext&) {}
+  // What Prepare found, for the record: calibration texts, budget.
+  virtual Json Report() const { return Json::object(); }
   // Changes slot.linear (replaces it, or replaces its weights). Deterministic. Errors name the legal range.
   virtual LinearReport Apply(LinearSlot& slot) const = 0;
 };

@@ -92,4 +92,26 @@ Legs ChooseLegs(const std::string& text, int64_t cores, int64_t rows, int64_t co
   return legs;
 }
 
+std::vector<Legs> LegFamily(int64_t rows, int64_t cols) {
+  std::vector<int64_t> divisors;
+  for (int64_t t = 1; t * t <= std::max(rows, cols); ++t) {
+    if (rows % t == 0 && cols % t == 0) divisors.push_back(t);
+  }
+  constexpr size_t kMost = 6;
+  std::vector<int64_t> chosen;
+  const size_t count = std::min(kMost, divisors.size());
+  for (size_t i = 0; i < count; ++i) {
+    chosen.push_back(divisors[count == 1 ? 0 : i * (divisors.size() - 1) / (count - 1)]);
+  }
+  std::vector<Legs> family;
+  for (const int64_t t : chosen) family.push_back({{rows / t, t}, {t, cols / t}});
+  const Legs balanced{BalancedFactors(rows, 2), BalancedFactors(cols, 2)};
+  const bool known = std::any_of(family.begin(), family.end(), [&](const Legs& legs) {
+    return legs.out == balanced.out && legs.in == balanced.in;
+  });
+  const bool useful = balanced.out[0] * balanced.in[0] > 1 && balanced.out[1] * balanced.in[1] > 1;
+  if (!known && useful) family.push_back(balanced);
+  return family;
+}
+
 }  // namespace tnb

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "methods/factorize/factorizer.h"
+
 namespace tnb {
 
 std::vector<int64_t> ExactBonds(const Legs& legs) {
@@ -35,6 +37,21 @@ int64_t LargestBond(const Legs& legs) {
   const std::vector<int64_t> exact = ExactBonds(legs);
   return *std::max_element(exact.begin(), exact.end());
 }
+
+// W[(o..), (i..)] -> T[o1, i1, o2, i2, ...]
+at::Tensor Interleave(const at::Tensor& w, const Legs& legs) {
+  const auto cores = static_cast<int64_t>(legs.out.size());
+  std::vector<int64_t> shape = legs.out;
+  shape.insert(shape.end(), legs.in.begin(), legs.in.end());
+  std::vector<int64_t> order;
+  for (int64_t k = 0; k < cores; ++k) {
+    order.push_back(k);
+    order.push_back(cores + k);
+  }
+  return w.reshape(shape).permute(order).contiguous();
+}
+
+}  // namespace
 
 int64_t BondFor(const Amount& amount, const Legs& legs, int64_t dense_parameters) {
   const int64_t largest = LargestBond(legs);
@@ -68,30 +85,28 @@ int64_t BondFor(const Amount& amount, const Legs& legs, int64_t dense_parameters
   return low;
 }
 
-// W[(o..), (i..)] -> T[o1, i1, o2, i2, ...]
-at::Tensor Interleave(const at::Tensor& w, const Legs& legs) {
-  const auto cores = static_cast<int64_t>(legs.out.size());
-  std::vector<int64_t> shape = legs.out;
-  shape.insert(shape.end(), legs.in.begin(), legs.in.end());
-  std::vector<int64_t> order;
-  for (int64_t k = 0; k < cores; ++k) {
-    order.push_back(k);
-    order.push_back(cores + k);
+std::vector<at::Tensor> CutSpectra(const at::Tensor& w, const Legs& legs) {
+  const at::Tensor t = Interleave(w, legs);
+  std::vector<at::Tensor> spectra;
+  int64_t rows = 1;
+  for (size_t k = 0; k + 1 < legs.out.size(); ++k) {
+    rows *= legs.out[k] * legs.in[k];
+    spectra.push_back(SquaredSingularValues(t.reshape({rows, -1})));
   }
-  return w.reshape(shape).permute(order).contiguous();
+  return spectra;
 }
 
-}  // namespace
-
-MpoResult DecomposeMpo(const at::Tensor& w, const Legs& legs, const Amount& amount) {
+MpoResult DecomposeMpo(const at::Tensor& w, const Legs& legs, const Amount& amount,
+                       const LegWhitening* whitening) {
   const size_t cores = legs.out.size();
-  const double norm = w.norm().item<double>();
+  const at::Tensor matrix = whitening != nullptr ? Whiten(w, legs, *whitening) : w;
+  const double norm = matrix.norm().item<double>();
   const double cut_norm = amount.error * norm / std::sqrt(static_cast<double>(cores - 1));
   const int64_t chi = amount.error > 0 ? 0 : BondFor(amount, legs, w.numel());
   MpoResult result;
   std::vector<NetworkTensor> network;
   double discarded = 0;
-  at::Tensor rest = Interleave(w, legs);
+  at::Tensor rest = Interleave(matrix, legs);
   int64_t left = 1;
   at::Tensor left_gauge;  // square roots of the values of the bond to the left
   // Leg numbers: out legs 0.., in legs K.., bonds 2K...
@@ -128,6 +143,11 @@ MpoResult DecomposeMpo(const at::Tensor& w, const Legs& legs, const Amount& amou
     add(number(1, k), legs.in[k]);
     if (k + 1 < cores) add(number(2, k), right);
     tensor.values = core.reshape(shape);
+    if (whitening != nullptr) {
+      const int64_t axis = k > 0 ? 1 : 0;
+      if (whitening->out[k].defined()) tensor.values = Unwhiten(tensor.values, axis, whitening->out[k]);
+      if (whitening->in[k].defined()) tensor.values = Unwhiten(tensor.values, axis + 1, whitening->in[k]);
+    }
     network.push_back(std::move(tensor));
     left_gauge = gauge;
     left = right;
@@ -138,33 +158,26 @@ MpoResult DecomposeMpo(const at::Tensor& w, const Legs& legs, const Amount& amou
     in_legs.push_back(number(1, k));
   }
   result.linear = MakeNetworkLinear(network, out_legs, in_legs);
+  result.discarded_squares = discarded;
   result.discarded_weight = norm > 0 ? discarded / (norm * norm) : 0;
   return result;
 }
 
 namespace {
 
-class Mpo : public Stage {
- public:
-  explicit Mpo(const StageValues& values)
-      : amount_(AmountFrom(values, "chi")), cores_(values.Integer("cores")), legs_(values.Text("legs")) {}
-
-  LinearReport Apply(LinearSlot& slot) const override {
-    const Legs legs = ChooseLegs(legs_, cores_, slot.linear->out_features(), slot.linear->in_features());
-    MpoResult result = DecomposeMpo(slot.linear->Rebuild(), legs, amount_);
-    result.linear->set_bias(slot.linear->bias());
-    slot.linear = std::move(result.linear);
-    return {result.discarded_weight,
-            {{"bonds", result.bonds}, {"exact_bonds", ExactBonds(legs)}, {"legs", ToString(legs)}}};
+std::unique_ptr<Stage> Make(const StageValues& values) {
+  FactorizerOptions options = OptionsFrom(values, "chi");
+  const int64_t cores = values.Integer("cores");
+  const std::string text = values.Text("legs");
+  if (text == "best" && cores != 2) {
+    throw Error(ErrorKind::kUsage, {"legs=best searches two-core networks", "cores=2", std::to_string(cores),
+                                    "legs", "legs=auto, or legs of your own"});
   }
-
- private:
-  Amount amount_;
-  int64_t cores_;
-  std::string legs_;
-};
-
-std::unique_ptr<Stage> Make(const StageValues& values) { return std::make_unique<Mpo>(values); }
+  options.legs = [cores, text](int64_t rows, int64_t cols) {
+    return text == "best" ? LegFamily(rows, cols) : std::vector<Legs>{ChooseLegs(text, cores, rows, cols)};
+  };
+  return MakeFactorizer(std::move(options));
+}
 
 }  // namespace
 
@@ -178,8 +191,15 @@ StageEntry MpoEntry() {
       "left alone";
   description.parameters = AmountParameters("chi");
   description.parameters.push_back({"cores", Type::kInteger, "2", "number of cores", 2, 6, {}});
-  description.parameters.push_back(
-      {"legs", Type::kText, "auto", "auto (balanced factors), or out/in legs such as 32x48/24x24", 0, 0, {}});
+  description.parameters.push_back({"legs",
+                                    Type::kText,
+                                    "auto",
+                                    "auto (balanced factors), best (two cores, from plain low rank to square "
+                                    "legs, by measured error), or out/in legs such as 32x48/24x24",
+                                    0,
+                                    0,
+                                    {}});
+  AddWhitening(description.parameters);
   description.selector = "attn/gate/up";
   description.reference = "CompactifAI, arXiv 2401.14109; Oseledets 2011 (TT-SVD)";
   return {description, &Make};

@@ -1,44 +1,83 @@
 #include "methods/factorize/svd.h"
 
-#include <ATen/ATen.h>
-
-#include "methods/factorize/mpo.h"
-#include "methods/factorize/truncation.h"
+#include "methods/factorize/factorizer.h"
 
 namespace tnb {
 namespace {
 
-class Svd : public Stage {
- public:
-  explicit Svd(const StageValues& values) : amount_(AmountFrom(values, "rank")) {}
+// The low-rank product is the two-core MPO with legs (m, 1) x (1, n).
+std::unique_ptr<Stage> MakeLowRank(FactorizerOptions options) {
+  options.legs = [](int64_t rows, int64_t cols) { return std::vector<Legs>{{{rows, 1}, {1, cols}}}; };
+  return MakeFactorizer(std::move(options));
+}
 
-  // The low-rank product is the two-core MPO with legs (m, 1) x (1, n).
-  LinearReport Apply(LinearSlot& slot) const override {
-    const Legs legs{{slot.linear->out_features(), 1}, {1, slot.linear->in_features()}};
-    MpoResult result = DecomposeMpo(slot.linear->Rebuild(), legs, amount_);
-    result.linear->set_bias(slot.linear->bias());
-    slot.linear = std::move(result.linear);
-    return {result.discarded_weight, {{"rank", result.bonds[0]}}};
+std::unique_ptr<Stage> MakeSvd(const StageValues& values) { return MakeLowRank(OptionsFrom(values, "rank")); }
+
+template <Metric metric>
+std::unique_ptr<Stage> MakeCalibrated(const StageValues& values) {
+  FactorizerOptions options = OptionsFrom(values, "rank");
+  options.metric = metric;
+  if (metric == Metric::kWeightGradients) {
+    options.gradients.moments = Moments::kWeightGradients;
+    options.gradients.model_labels = false;
   }
+  return MakeLowRank(std::move(options));
+}
 
- private:
-  Amount amount_;
-};
+StageDescription Describe(const std::string& name, const std::string& summary, const std::string& reference) {
+  StageDescription description;
+  description.name = name;
+  description.group = "factorize";
+  description.summary = summary + "; embedding, head and down are left alone";
+  description.parameters = AmountParameters("rank");
+  description.selector = "attn/gate/up";
+  description.reference = reference;
+  return description;
+}
 
-std::unique_ptr<Stage> Make(const StageValues& values) { return std::make_unique<Svd>(values); }
+StageDescription DescribeCalibrated(const std::string& name, const std::string& summary,
+                                    const std::string& reference) {
+  StageDescription description = Describe(name, summary, reference);
+  AddAllocation(description.parameters);
+  AddCalibration(description.parameters, "");
+  return description;
+}
 
 }  // namespace
 
 StageEntry SvdEntry() {
-  StageDescription description;
-  description.name = "svd";
-  description.group = "factorize";
-  description.summary =
-      "truncated singular value decomposition, W ~ A B; embedding, head and down are left alone";
-  description.parameters = AmountParameters("rank");
-  description.selector = "attn/gate/up";
-  description.reference = "Eckart and Young 1936; baseline of SVD-LLM (arXiv 2403.07378)";
-  return {description, &Make};
+  StageDescription description =
+      Describe("svd", "truncated singular value decomposition, W ~ A B",
+               "Eckart and Young 1936; whiten=fisher: both factors of K-FAC, arXiv 1503.05671");
+  AddWhitening(description.parameters);
+  return {description, &MakeSvd};
+}
+
+StageEntry AsvdEntry() {
+  StageDescription description = DescribeCalibrated(
+      "asvd", "low rank after scaling columns by their mean absolute input", "ASVD, arXiv 2312.05821");
+  description.parameters.push_back(
+      {"alpha", ParameterDescription::Type::kReal, "0.5", "power of the mean absolute input", 0, 2, {}});
+  return {description, &MakeCalibrated<Metric::kMeanAbsolute>};
+}
+
+StageEntry FwsvdEntry() {
+  return {DescribeCalibrated("fwsvd", "low rank after scaling columns by their Fisher information",
+                             "FWSVD, arXiv 2207.00112"),
+          &MakeCalibrated<Metric::kWeightGradients>};
+}
+
+StageEntry SvdLlmEntry() {
+  StageDescription description = DescribeCalibrated(
+      "svd-llm", "low rank with the least output error on the calibration text", "SVD-LLM, arXiv 2403.07378");
+  description.parameters.push_back({"ridge",
+                                    ParameterDescription::Type::kReal,
+                                    "1e-04",
+                                    "added to the input covariance, in means of its diagonal",
+                                    0,
+                                    10,
+                                    {}});
+  return {description, &MakeCalibrated<Metric::kInputs>};
 }
 
 }  // namespace tnb

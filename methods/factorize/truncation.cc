@@ -66,6 +66,19 @@ TruncatedSvd Truncate(const at::Tensor& matrix, int64_t rank, double discarded_n
   return result;
 }
 
+at::Tensor SquaredSingularValues(const at::Tensor& matrix) {
+  const at::Tensor exact = matrix.to(at::kDouble);
+  const at::Tensor gram =
+      exact.size(0) < exact.size(1) ? at::matmul(exact, exact.t()) : at::matmul(exact.t(), exact);
+  try {
+    const at::Tensor squares = at::linalg_eigvalsh(gram).flip(0).clamp_min(0);
+    if (at::isfinite(squares).all().item<bool>()) return squares;
+  } catch (const c10::Error&) {
+    // LAPACK did not converge.
+  }
+  return Truncate(matrix, 0).values.to(at::kDouble).square();
+}
+
 Amount AmountFrom(const StageValues& values, const std::string& rank_name) {
   Amount amount;
   if (values.Has(rank_name)) amount.rank = values.Integer(rank_name);

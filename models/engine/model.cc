@@ -68,38 +68,47 @@ Kernel Model::kernel() const {
   return worst;
 }
 
-Model BuildModel(
-    const ModelConfig& config, const std::function<at::Tensor(const std::string& name, int64_t size)>& norm,
-    const std::function<std::unique_ptr<Linear>(const LinearSlot&, int64_t rows, int64_t cols)>& fill) {
-  Model model;
-  model.config = config;
-  const auto place = [&](LinearSlot& slot, const std::string& name, LinearKind kind, int64_t block,
-                         int64_t rows, int64_t cols) {
-    slot.name = name;
-    slot.kind = kind;
-    slot.block = block;
-    slot.linear = fill(slot, rows, cols);
-  };
-  const int64_t hidden = config.hidden_size;
+namespace {
+
+void Place(LinearSlot& slot, const std::string& name, LinearKind kind, int64_t block, int64_t rows,
+           int64_t cols, const LinearReader& fill) {
+  slot.name = name;
+  slot.kind = kind;
+  slot.block = block;
+  slot.linear = fill(slot, rows, cols);
+}
+
+}  // namespace
+
+Block BuildBlock(const ModelConfig& config, int64_t index, const NormReader& norm, const LinearReader& fill) {
+  const int64_t hidden = config.hidden_size, inner = config.intermediate_size;
   const int64_t query = config.head_count * config.head_size;
   const int64_t key = config.kv_head_count * config.head_size;
-  place(model.embedding, "embedding", LinearKind::kEmbedding, -1, config.vocabulary_size, hidden);
-  model.blocks.resize(static_cast<size_t>(config.block_count));
-  for (int64_t i = 0; i < config.block_count; ++i) {
-    Block& block = model.blocks[static_cast<size_t>(i)];
-    const std::string prefix = "blocks." + std::to_string(i) + ".";
-    block.attention_norm = norm(prefix + "attention_norm", hidden);
-    block.mlp_norm = norm(prefix + "mlp_norm", hidden);
-    place(block.q, prefix + "q", LinearKind::kQ, i, query, hidden);
-    place(block.k, prefix + "k", LinearKind::kK, i, key, hidden);
-    place(block.v, prefix + "v", LinearKind::kV, i, key, hidden);
-    place(block.o, prefix + "o", LinearKind::kO, i, hidden, query);
-    place(block.gate, prefix + "gate", LinearKind::kGate, i, config.intermediate_size, hidden);
-    place(block.up, prefix + "up", LinearKind::kUp, i, config.intermediate_size, hidden);
-    place(block.down, prefix + "down", LinearKind::kDown, i, hidden, config.intermediate_size);
-  }
-  model.final_norm = norm("final_norm", hidden);
-  if (!config.tied_head) place(model.head, "head", LinearKind::kHead, -1, config.vocabulary_size, hidden);
+  const std::string prefix = "blocks." + std::to_string(index) + ".";
+  Block block;
+  const auto place = [&](LinearSlot& slot, LinearKind kind, int64_t rows, int64_t cols) {
+    Place(slot, prefix + ToString(kind), kind, index, rows, cols, fill);
+  };
+  block.attention_norm = norm(prefix + "attention_norm", hidden);
+  block.mlp_norm = norm(prefix + "mlp_norm", hidden);
+  place(block.q, LinearKind::kQ, query, hidden);
+  place(block.k, LinearKind::kK, key, hidden);
+  place(block.v, LinearKind::kV, key, hidden);
+  place(block.o, LinearKind::kO, hidden, query);
+  place(block.gate, LinearKind::kGate, inner, hidden);
+  place(block.up, LinearKind::kUp, inner, hidden);
+  place(block.down, LinearKind::kDown, hidden, inner);
+  return block;
+}
+
+Model BuildModel(const ModelConfig& config, const NormReader& norm, const LinearReader& fill) {
+  Model model;
+  model.config = config;
+  const int64_t rows = config.vocabulary_size, cols = config.hidden_size;
+  Place(model.embedding, "embedding", LinearKind::kEmbedding, -1, rows, cols, fill);
+  for (int64_t i = 0; i < config.block_count; ++i) model.blocks.push_back(BuildBlock(config, i, norm, fill));
+  model.final_norm = norm("final_norm", cols);
+  if (!config.tied_head) Place(model.head, "head", LinearKind::kHead, -1, rows, cols, fill);
   return model;
 }
 

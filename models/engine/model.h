@@ -67,10 +67,15 @@ class Model {
   Kernel kernel() const;
 };
 
-// Fills one slot after the other: `fill` is given each slot (linear null) and returns its linear.
-Model BuildModel(
-    const ModelConfig& config, const std::function<at::Tensor(const std::string& name, int64_t size)>& norm,
-    const std::function<std::unique_ptr<Linear>(const LinearSlot&, int64_t rows, int64_t cols)>& fill);
+// Where the parts of a model come from: a norm by name, and the linear of a slot (whose own linear is null).
+using NormReader = std::function<at::Tensor(const std::string& name, int64_t size)>;
+using LinearReader =
+    std::function<std::unique_ptr<Linear>(const LinearSlot& slot, int64_t rows, int64_t cols)>;
+
+// One block, its slots filled in order.
+Block BuildBlock(const ModelConfig& config, int64_t index, const NormReader& norm, const LinearReader& fill);
+// Fills one slot after the other, in the order of Model::Slots.
+Model BuildModel(const ModelConfig& config, const NormReader& norm, const LinearReader& fill);
 
 // A checkpoint as an fp32 model in memory. `path` and `name` go into `source`.
 Model LoadCheckpointModel(const Checkpoint& checkpoint, const std::string& name);

@@ -4,10 +4,11 @@
 #include <c10/core/GradMode.h>
 
 #include <chrono>
+#include <cmath>
 #include <map>
 
 #include "base/error.h"
-#include "models/engine/decoder.h"
+#include "models/engine/differentiable.h"
 
 namespace tnb {
 namespace {
@@ -26,7 +27,7 @@ struct Trainer::State {
   std::vector<at::Tensor> norms;    // attention and mlp norm of every block, then the final one
   std::vector<at::Tensor> tensors;  // all of them, leaves
   std::vector<at::Tensor> first_moments, second_moments, step_counts;
-  at::Tensor cosines, sines;
+  DifferentiableDecoder decoder;
 
   at::Tensor Leaf(const at::Tensor& values) {
     at::Tensor leaf = values.clone().detach().requires_grad_(true);
@@ -39,66 +40,27 @@ struct Trainer::State {
     return slot.linear->bias().defined() ? y + slot.linear->bias() : y;
   }
 
-  static at::Tensor Norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-    return x * at::rsqrt(x.square().mean(-1, true) + epsilon) * weight;
-  }
-
-  // x [batch, heads, length, size]
-  at::Tensor Rotated(const at::Tensor& x, int64_t length) const {
-    const int64_t half = x.size(3) / 2;
-    const at::Tensor c = cosines.narrow(0, 0, length), s = sines.narrow(0, 0, length);
-    const at::Tensor low = x.narrow(3, 0, half), high = x.narrow(3, half, half);
-    return at::cat({low * c - high * s, high * c + low * s}, 3);
-  }
-
-  at::Tensor Attend(const Block& block, const at::Tensor& x, int64_t batch, int64_t length) const {
-    const ModelConfig& config = model.config;
-    const int64_t group = config.head_count / config.kv_head_count;
-    const auto heads = [&](const LinearSlot& slot, int64_t count) {
-      return Multiply(slot, x).view({batch, length, count, config.head_size}).transpose(1, 2);
-    };
-    const at::Tensor q = Rotated(heads(block.q, config.head_count), length);
-    const at::Tensor k = Rotated(heads(block.k, config.kv_head_count), length);
-    const at::Tensor v = heads(block.v, config.kv_head_count);
-    // Grouped heads folded into rows: plain matrix products are faster here than the fused attention
-    // operator.
-    const at::Tensor rows = q.reshape({batch, config.kv_head_count, group * length, config.head_size});
-    at::Tensor scores =
-        at::matmul(rows, k.transpose(2, 3)) / std::sqrt(static_cast<double>(config.head_size));
-    at::Tensor hidden = at::ones({length, length}, at::kBool).triu(1);
-    if (config.sliding_window > 0) {
-      hidden = hidden.logical_or(at::ones({length, length}, at::kBool).tril(-config.sliding_window));
-    }
-    scores = scores.masked_fill(hidden.repeat({group, 1}), -INFINITY);
-    const at::Tensor mixed = at::matmul(at::softmax(scores, -1), v)
-                                 .reshape({batch, config.head_count, length, config.head_size})
-                                 .transpose(1, 2)
-                                 .reshape({batch * length, config.head_count * config.head_size});
-    return Multiply(block.o, mixed);
-  }
-
   at::Tensor LossOf(const at::Tensor& tokens) const {
     if (tokens.dim() != 2 || tokens.size(1) < 2) {
       throw Error(ErrorKind::kInternal, "training tokens are not [batch, length + 1]");
     }
     const ModelConfig& config = model.config;
-    const int64_t batch = tokens.size(0), length = tokens.size(1) - 1;
+    const int64_t length = tokens.size(1) - 1;
     const at::Tensor input = tokens.narrow(1, 0, length).reshape({-1});
     at::Tensor hidden = at::embedding(linears.at(&model.embedding)[0], input);
+    const auto multiply = [this](const LinearSlot& slot, const at::Tensor& x) { return Multiply(slot, x); };
     for (size_t i = 0; i < model.blocks.size(); ++i) {
-      const Block& block = model.blocks[i];
-      hidden = hidden + Attend(block, Norm(hidden, norms[2 * i], config.norm_epsilon), batch, length);
-      const at::Tensor x = Norm(hidden, norms[2 * i + 1], config.norm_epsilon);
-      hidden = hidden + Multiply(block.down, at::silu(Multiply(block.gate, x)) * Multiply(block.up, x));
+      hidden = decoder.Forward(model.blocks[i], norms[2 * i], norms[2 * i + 1], hidden, length, multiply);
     }
-    hidden = Norm(hidden, norms.back(), config.norm_epsilon);
+    hidden = DifferentiableDecoder::Norm(hidden, norms.back(), config.norm_epsilon);
     const LinearSlot& head = model.head.linear ? model.head : model.embedding;
     return at::cross_entropy_loss(Multiply(head, hidden), tokens.narrow(1, 1, length).reshape({-1}));
   }
 };
 
 Trainer::Trainer(const Model& model, double learning_rate)
-    : state_(new State{model, learning_rate, 0, {}, {}, {}, {}, {}, {}, {}, {}}) {
+    : state_(
+          new State{model, learning_rate, 0, {}, {}, {}, {}, {}, {}, DifferentiableDecoder(model.config)}) {
   for (const LinearSlot* slot : model.Slots()) {
     try {
       for (const at::Tensor& values : slot->linear->TrainableTensors()) {
@@ -120,7 +82,6 @@ Trainer::Trainer(const Model& model, double learning_rate)
     state_->second_moments.push_back(at::zeros_like(tensor));
     state_->step_counts.push_back(at::zeros({}, at::kFloat));
   }
-  std::tie(state_->cosines, state_->sines) = RotaryTables(model.config, model.config.context_length);
 }
 
 Trainer::~Trainer() = default;

@@ -1,0 +1,121 @@
+// Statistics of what flows through the linears of a model over a calibration text: what activation-aware
+// methods (SVD-LLM, ASVD, GPTQ, AWQ, Wanda, two-sided whitening) know of a model besides its weights.
+//
+// With x_t the input and y_t = W x_t the output of a linear at token t, and g_t = d loss / d y_t:
+//   inputs            H = mean_t x_t x_tᵀ [in, in],  a = mean_t |x_t| [in]
+//   output gradients  G = mean_t g_t g_tᵀ [out, out]
+//   weight gradients  f_j = mean over windows of sum_i (d loss / d W_ij)^2 [in]  (FWSVD, arXiv 2207.00112)
+// The loss of a window is the sum of -log p(label) over its tokens. Labels are drawn from the model's own
+// distribution, which makes G the output factor of the Fisher information as K-FAC estimates it (Martens and
+// Grosse, arXiv 1503.05671), or are the text's next tokens (the empirical Fisher information; the last token
+// of a window has no label then).
+//
+// Accuracy: products and sums over at most 2048 tokens in fp32, sums over these in fp64, results rounded to
+// fp32: a relative error of about 1e-6 of sqrt(H_ii H_jj) an element (the test compares with fp64).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/engine/model.h"
+
+namespace tnb {
+
+enum class Moments { kInputs, kOutputGradients, kWeightGradients };
+std::string ToString(Moments moments);  // "inputs" "output-gradients" "weight-gradients"
+
+// What a method asks for.
+struct StatisticsRequest {
+  Moments moments = Moments::kInputs;
+  std::string data;  // name of the calibration text
+  int64_t windows = 96, length = 512;
+  bool model_labels = true;  // gradients only: labels drawn from the model, else the text's next tokens
+  bool down = false;         // also of the down projections, whose inputs are the widest
+};
+
+// Results, by linear. Immutable.
+class Statistics {
+ public:
+  virtual ~Statistics() = default;
+  // fp32; Error{kData} when absent, of another shape than the linear asks for, or not finite.
+  at::Tensor InputCovariance(const LinearSlot& slot) const;
+  at::Tensor MeanAbsoluteInput(const LinearSlot& slot) const;
+  at::Tensor OutputCovariance(const LinearSlot& slot) const;
+  at::Tensor WeightGradients(const LinearSlot& slot) const;
+  // What they are of, for the record: text and its hash, tokens, model.
+  virtual Json About() const { return Json::object(); }
+
+ protected:
+  // An undefined tensor when there is none of this name.
+  virtual at::Tensor Read(const std::string& name) const = 0;
+
+ private:
+  at::Tensor Checked(const std::string& name, const std::vector<int64_t>& shape) const;
+};
+
+// In memory, by name.
+class MemoryStatistics : public Statistics {
+ public:
+  explicit MemoryStatistics(std::map<std::string, at::Tensor> values) : values_(std::move(values)) {}
+
+ protected:
+  at::Tensor Read(const std::string& name) const override;
+
+ private:
+  std::map<std::string, at::Tensor> values_;
+};
+
+// A safetensors file whose metadata "tnbench_statistics" says of what (StatisticsWriter wrote it).
+// Error{kData} when it is damaged or of something else than `key`.
+std::unique_ptr<Statistics> OpenStatistics(const std::string& path, const Json& key);
+
+// Where statistics come from; computed on the first call, then kept. Error{kIo, kData} when the text is
+// missing or too short, Error{kUnsupported} when the model has no tokenizer.
+class StatisticsService {
+ public:
+  virtual ~StatisticsService() = default;
+  virtual std::shared_ptr<const Statistics> Get(const StatisticsRequest& request) = 0;
+};
+
+// How linears share statistics: q, k and v have the same input, and so have gate and up.
+std::string InputName(
+    const LinearSlot& slot);  // "blocks.3.qkv" "blocks.3.o" "blocks.3.gate_up" "blocks.3.down"
+
+// What a model is read from, part by part.
+struct ModelParts {
+  ModelConfig config;
+  NormReader norm;
+  LinearReader linear;
+};
+
+using StatisticsSink = std::function<void(const std::string& name, const at::Tensor& values)>;
+using StatisticsProgress = std::function<void(int64_t done, int64_t total)>;  // blocks
+
+// Computes what `request` asks for over windows of equal length and hands it out block by block (names as
+// Statistics reads them). Deterministic for a number of threads; labels are drawn with a fixed seed. One
+// block at a time is in memory, besides the hidden states of all tokens: windows * length * hidden size fp32
+// values, for gradients times (blocks + 1), because the backward pass starts from them. Gradients take about
+// four times the forward pass.
+void CollectStatistics(const ModelParts& parts, const std::vector<TokenIds>& windows,
+                       const StatisticsRequest& request, const StatisticsSink& sink,
+                       const StatisticsProgress& progress);
+
+// Writes results to `path` as they come; the file appears under its name with Finish.
+class StatisticsWriter {
+ public:
+  StatisticsWriter(const std::string& path, const Json& key, int64_t blocks);
+  ~StatisticsWriter();
+  void Add(const std::string& name, const at::Tensor& values);
+  void Finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tnb

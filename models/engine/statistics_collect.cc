@@ -1,0 +1,229 @@
+// One pass forward, block by block over all windows, and for gradients one pass back, which computes every
+// block once more from its stored input.
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "models/engine/differentiable.h"
+#include "models/engine/statistics.h"
+
+namespace tnb {
+namespace {
+
+constexpr int64_t kBatchTokens = 2048;
+constexpr uint64_t kLabelSeed = 1234;
+
+// Sums in fp64 of fp32 parts.
+struct Sum {
+  at::Tensor total;
+  void Add(const at::Tensor& part) {
+    if (!total.defined()) total = at::zeros(part.sizes(), at::kDouble);
+    total.add_(part);
+  }
+};
+
+// One linear's forward product, watched: y keeps its gradient after the backward pass.
+struct Tap {
+  const LinearSlot* slot;
+  at::Tensor x, y;
+};
+
+class Collector {
+ public:
+  Collector(const ModelParts& parts, const std::vector<TokenIds>& windows, const StatisticsRequest& request,
+            const StatisticsSink& sink, const StatisticsProgress& progress)
+      : parts_(parts), request_(request), sink_(sink), progress_(progress), decoder_(parts.config) {
+    if (windows.empty() || windows[0].empty()) throw Error(ErrorKind::kInternal, "no calibration windows");
+    length_ = static_cast<int64_t>(windows[0].size());
+    count_ = static_cast<int64_t>(windows.size());
+    if (length_ > parts.config.context_length) {
+      throw Error(ErrorKind::kUsage, {"calibration windows are longer than the model's context",
+                                      "at most " + std::to_string(parts.config.context_length) + " tokens",
+                                      std::to_string(length_), "length", ""});
+    }
+    std::vector<int64_t> flat;
+    for (const TokenIds& window : windows) {
+      if (static_cast<int64_t>(window.size()) != length_) {
+        throw Error(ErrorKind::kInternal, "calibration windows differ in length");
+      }
+      flat.insert(flat.end(), window.begin(), window.end());
+    }
+    tokens_ = at::tensor(flat, at::kLong);
+    batch_ = std::max<int64_t>(1, kBatchTokens / length_) * length_;  // tokens computed together
+  }
+
+  void Run() {
+    const bool gradients = request_.moments != Moments::kInputs;
+    const int64_t blocks = parts_.config.block_count, total = gradients ? 2 * blocks : blocks;
+    LinearSlot embedding;
+    embedding.name = "embedding";
+    embedding.kind = LinearKind::kEmbedding;
+    embedding.linear = parts_.linear(embedding, parts_.config.vocabulary_size, parts_.config.hidden_size);
+    at::Tensor hidden = embedding.linear->weight(0)->Rows(tokens_);
+    if (!gradients || !parts_.config.tied_head) embedding.linear.reset();
+    std::vector<at::Tensor> inputs;  // of every block
+    for (int64_t i = 0; i < blocks; ++i) {
+      const Block block = BuildBlock(parts_.config, i, parts_.norm, parts_.linear);
+      if (gradients) inputs.push_back(hidden);
+      hidden = Forward(block, hidden);
+      progress_(i + 1, total);
+    }
+    if (!gradients) return;
+    at::Tensor gradient = HeadGradient(hidden, embedding);
+    embedding.linear.reset();
+    for (int64_t i = blocks; i-- > 0;) {
+      const Block block = BuildBlock(parts_.config, i, parts_.norm, parts_.linear);
+      gradient = Backward(block, inputs.back(), gradient);
+      inputs.pop_back();
+      progress_(2 * blocks - i, total);
+    }
+  }
+
+ private:
+  bool Wanted(LinearKind kind) const { return kind != LinearKind::kDown || request_.down; }
+
+  // Weights of one block, expanded once.
+  at::Tensor Multiply(const LinearSlot& slot, const at::Tensor& x) {
+    at::Tensor& w = weights_[&slot];
+    if (!w.defined()) w = slot.linear->Rebuild();
+    const at::Tensor y = at::linear(x, w);
+    return slot.linear->bias().defined() ? y + slot.linear->bias() : y;
+  }
+
+  at::Tensor Forward(const Block& block, const at::Tensor& hidden) {
+    const c10::NoGradGuard no_gradients;
+    weights_.clear();
+    std::map<std::string, Sum> sums;
+    const bool watch = request_.moments == Moments::kInputs;
+    const auto multiply = [&](const LinearSlot& slot, const at::Tensor& x) {
+      // One linear stands for all that share its input.
+      const bool first =
+          slot.kind != LinearKind::kK && slot.kind != LinearKind::kV && slot.kind != LinearKind::kUp;
+      if (watch && first && Wanted(slot.kind)) {
+        sums[InputName(slot) + ".covariance"].Add(at::matmul(x.t(), x));
+        sums[InputName(slot) + ".mean_absolute"].Add(x.abs().sum(0));
+      }
+      return Multiply(slot, x);
+    };
+    at::Tensor next = at::empty_like(hidden);
+    for (int64_t begin = 0; begin < hidden.size(0); begin += batch_) {
+      const int64_t rows = std::min(batch_, hidden.size(0) - begin);
+      next.narrow(0, begin, rows)
+          .copy_(decoder_.Forward(block, block.attention_norm, block.mlp_norm, hidden.narrow(0, begin, rows),
+                                  length_, multiply));
+    }
+    Emit(sums, static_cast<double>(hidden.size(0)));
+    return next;
+  }
+
+  // d loss / d hidden of the last block's output.
+  at::Tensor HeadGradient(const at::Tensor& hidden, const LinearSlot& embedding) {
+    const at::Tensor norm = parts_.norm("final_norm", parts_.config.hidden_size);
+    at::Tensor w;
+    if (parts_.config.tied_head) {
+      w = embedding.linear->Rebuild();
+    } else {
+      LinearSlot head;
+      head.name = "head";
+      head.kind = LinearKind::kHead;
+      w = parts_.linear(head, parts_.config.vocabulary_size, parts_.config.hidden_size)->Rebuild();
+    }
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(kLabelSeed);
+    at::Tensor gradient = at::empty_like(hidden);
+    for (int64_t begin = 0; begin < hidden.size(0); begin += length_) {
+      at::Tensor x, y, back;
+      {
+        const c10::AutoGradMode on(true);
+        x = hidden.narrow(0, begin, length_).clone().requires_grad_(true);
+        y = DifferentiableDecoder::Norm(x, norm, parts_.config.norm_epsilon);
+      }
+      {
+        const c10::NoGradGuard off;
+        // d(-log p(label)) / d logits = p - onehot(label)
+        at::Tensor difference = at::softmax(at::linear(y, w), -1);
+        at::Tensor labels;
+        if (request_.model_labels) {
+          labels = at::multinomial(difference, 1, false, generator);
+        } else {
+          labels = tokens_.narrow(0, begin, length_).roll(-1).unsqueeze(1);
+        }
+        difference.scatter_add_(1, labels, at::full({length_, 1}, -1.0F));
+        if (!request_.model_labels) difference[length_ - 1].zero_();  // its label lies in the next window
+        back = at::matmul(difference, w);
+      }
+      y.backward(back);
+      gradient.narrow(0, begin, length_).copy_(x.grad());
+    }
+    return gradient;
+  }
+
+  // From d loss / d output to d loss / d input.
+  at::Tensor Backward(const Block& block, const at::Tensor& input, const at::Tensor& gradient) {
+    weights_.clear();
+    std::map<std::string, Sum> sums;
+    at::Tensor before = at::empty_like(input);
+    for (int64_t begin = 0; begin < input.size(0); begin += batch_) {
+      const int64_t rows = std::min(batch_, input.size(0) - begin);
+      std::vector<Tap> taps;
+      at::Tensor x;
+      {
+        const c10::AutoGradMode on(true);
+        x = input.narrow(0, begin, rows).clone().requires_grad_(true);
+        const auto multiply = [&](const LinearSlot& slot, const at::Tensor& in) {
+          const at::Tensor y = Multiply(slot, in);
+          if (Wanted(slot.kind)) {
+            y.retain_grad();
+            taps.push_back({&slot, in.detach(), y});
+          }
+          return y;
+        };
+        decoder_.Forward(block, block.attention_norm, block.mlp_norm, x, length_, multiply)
+            .backward(gradient.narrow(0, begin, rows));
+      }
+      const c10::NoGradGuard off;
+      before.narrow(0, begin, rows).copy_(x.grad());
+      for (const Tap& tap : taps) Take(tap, sums);
+    }
+    const bool covariance = request_.moments == Moments::kOutputGradients;
+    Emit(sums, static_cast<double>(covariance ? input.size(0) : count_));
+    return before;
+  }
+
+  void Take(const Tap& tap, std::map<std::string, Sum>& sums) const {
+    const at::Tensor g = tap.y.grad();
+    if (request_.moments == Moments::kOutputGradients) {
+      sums[tap.slot->name + ".gradient_covariance"].Add(at::matmul(g.t(), g));
+      return;
+    }
+    for (int64_t begin = 0; begin < g.size(0); begin += length_) {  // window by window
+      const at::Tensor weight = at::matmul(g.narrow(0, begin, length_).t(), tap.x.narrow(0, begin, length_));
+      sums[tap.slot->name + ".weight_gradients"].Add(weight.square().sum(0));
+    }
+  }
+
+  void Emit(const std::map<std::string, Sum>& sums, double count) const {
+    for (const auto& [name, sum] : sums) sink_(name, (sum.total / count).to(at::kFloat));
+  }
+
+  const ModelParts& parts_;
+  const StatisticsRequest& request_;
+  const StatisticsSink& sink_;
+  const StatisticsProgress& progress_;
+  DifferentiableDecoder decoder_;
+  int64_t length_ = 0, count_ = 0, batch_ = 0;
+  at::Tensor tokens_;  // int64 [windows * length]
+  std::map<const LinearSlot*, at::Tensor> weights_;
+};
+
+}  // namespace
+
+void CollectStatistics(const ModelParts& parts, const std::vector<TokenIds>& windows,
+                       const StatisticsRequest& request, const StatisticsSink& sink,
+                       const StatisticsProgress& progress) {
+  Collector(parts, windows, request, sink, progress).Run();
+}
+
+}  // namespace tnb
