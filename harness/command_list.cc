@@ -91,7 +91,7 @@ void PrintMethods(const Json& list) {
       const Json& when = parameter.at("when");
       std::cout << "    " << Pad(Text(parameter, "name"), 10) << " " << Text(parameter, "range") << " ("
                 << (optional ? "optional" : "default " + Text(parameter, "default"))
-                << (when.is_null() ? "" : ", with " + when.get<std::string>())
+                << (when.is_null() ? std::string() : std::string(", with ") + when.get<std::string>())
                 << "): " << Text(parameter, "help") << "\n";
     }
     const std::string reference = Text(stage, "reference");
