@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "base/hash.h"
@@ -86,8 +88,19 @@ Store::Store(const std::filesystem::path& path, bool writable) : path_(path) {
     throw Error(ErrorKind::kIo, {"a results database must be a file", "", "", path.string(), ""});
   }
   Read("opening the database", [&] {
-    Connect(writable);
-    CheckSchema(writable);
+    // SQLite does not wait, as it does everywhere else, when several processes switch a new file to its
+    // write-ahead log at once: all but one are told that it is busy.
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kBusyTimeoutMs);
+    for (;;) {
+      try {
+        Connect(writable);
+        return CheckSchema(writable);
+      } catch (const SQLite::Exception& exception) {
+        const bool busy = (exception.getErrorCode() & 0xff) == SQLITE_BUSY;
+        if (!busy || std::chrono::steady_clock::now() >= deadline) throw;
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    }
   });
 }
 

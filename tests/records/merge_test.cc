@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <set>
 
 #include "records/store.h"
@@ -174,7 +175,8 @@ TEST_CASE("two processes write at once while a third reads") {
           // Items and their metric in one transaction.
           store.Transaction([&] { AddFullRun(store, writer == 0 ? "w0" : "w1", 20); });
         }
-      } catch (...) {
+      } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
         code = 1;
       }
       _exit(code);
@@ -217,7 +219,8 @@ TEST_CASE("two processes create and migrate one file at once") {
       try {
         Store store = Store::Open(folder / "r.db");
         store.PutMethod(std::string("m").append(std::to_string(i)));
-      } catch (...) {
+      } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
         code = 1;
       }
       _exit(code);
