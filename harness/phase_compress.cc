@@ -35,7 +35,7 @@ class WeightSupply {
     source_.hash = Require<std::string>(model, "hash", "spec");
     source_.random_weights = Require<bool>(model, "random", "spec");
     if (source_.random_weights) {
-      if (Rewrites(recipe)) {
+      if (!RewritingText(recipe).empty()) {
         throw Error(ErrorKind::kUsage, recipe.stages[0].text + " needs the weights of a checkpoint",
                     "leave out --weights random");
       }
@@ -188,12 +188,8 @@ void Prepare(const Json& spec, const WeightSupply& supply, const std::filesystem
     return supply.Read(slot, rows, cols);
   };
   const NormReader norm = [&](const std::string& name, int64_t size) { return supply.Norm(name, size); };
-  std::string rewritten;
-  for (const RecipeStage& stage : recipe.stages) {
-    if (stage.entry->description.rewrites) rewritten += (rewritten.empty() ? "" : "+") + stage.text;
-  }
-  CalibrationService statistics({supply.config(), norm, read}, supply.source(), rewritten, std::move(texts),
-                                folder, emit);
+  CalibrationService statistics({supply.config(), norm, read}, supply.source(), RewritingText(recipe),
+                                std::move(texts), folder, emit);
   int64_t linears = 0;  // that the stage at hand will look at
   const VisitLinears visit_linears = [&](const auto& wanted, const auto& visit) {
     const auto for_each = [&](const auto& take) {

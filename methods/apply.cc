@@ -7,15 +7,17 @@
 
 namespace tnb {
 
-bool Rewrites(const Recipe& recipe) {
-  return !recipe.stages.empty() && recipe.stages[0].entry->description.rewrites;
+std::string RewritingText(const Recipe& recipe) {
+  std::string text;
+  for (const RecipeStage& stage : recipe.stages) {
+    if (stage.rewriting() != nullptr) text += (text.empty() ? "" : "+") + stage.text;
+  }
+  return text;
 }
 
 std::shared_ptr<const Checkpoint> Rewrite(const Recipe& recipe, std::shared_ptr<const Checkpoint> source) {
   for (const RecipeStage& stage : recipe.stages) {
-    if (const auto* rewriting = dynamic_cast<const RewritingStage*>(stage.stage.get())) {
-      source = rewriting->Rewrite(std::move(source));
-    }
+    if (stage.rewriting() != nullptr) source = stage.rewriting()->Rewrite(std::move(source));
   }
   return source;
 }
@@ -23,7 +25,7 @@ std::shared_ptr<const Checkpoint> Rewrite(const Recipe& recipe, std::shared_ptr<
 namespace {
 
 bool Applies(const RecipeStage& stage, const LinearSlot& slot) {
-  return !stage.entry->description.rewrites && stage.selector.Matches(slot) &&
+  return stage.rewriting() == nullptr && stage.selector.Matches(slot) &&
          (slot.kind != LinearKind::kEmbedding || stage.entry->description.takes_embedding);
 }
 

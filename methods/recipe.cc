@@ -226,15 +226,16 @@ Recipe ParseRecipe(const std::string& text) {
   std::string compressed;  // a stage before that is not a rewriting one
   for (const std::string& part : SplitOutsideParentheses(expanded, '+')) {
     recipe.stages.push_back(ParseStage(part));
-    const StageDescription& description = recipe.stages.back().entry->description;
-    if (!description.rewrites) {
-      compressed = description.name;
+    const RecipeStage& stage = recipe.stages.back();
+    const std::string& name = stage.entry->description.name;
+    if (stage.rewriting() == nullptr) {
+      compressed = name;
     } else if (!compressed.empty()) {
-      throw Error(ErrorKind::kUsage, {description.name + " rewrites the whole model, so it comes first",
-                                      description.name + "+" + compressed, expanded, "", ""});
-    } else if (recipe.stages.back().selector.text() != "all") {
-      throw Error(ErrorKind::kUsage, {description.name + " rewrites the whole model", "no selector",
-                                      "@" + recipe.stages.back().selector.text(), "", ""});
+      throw Error(ErrorKind::kUsage, {name + " rewrites the whole model, so it comes first",
+                                      name + "+" + compressed, expanded, "", ""});
+    } else if (stage.selector.text() != "all") {
+      throw Error(ErrorKind::kUsage,
+                  {name + " rewrites the whole model", "no selector", "@" + stage.selector.text(), "", ""});
     }
     recipe.text += (recipe.text.empty() ? "" : "+") + recipe.stages.back().text;
   }

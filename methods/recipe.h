@@ -35,6 +35,9 @@ struct RecipeStage {
   Selector selector;
   std::string text;  // canonical: every parameter with its value, sorted; selector always present
   std::unique_ptr<Stage> stage;
+
+  // The stage, if it is one that rewrites the model; else null.
+  const RewritingStage* rewriting() const { return dynamic_cast<const RewritingStage*>(stage.get()); }
 };
 
 struct Recipe {
@@ -62,7 +65,8 @@ std::vector<std::string> SplitOutsideParentheses(const std::string& text, char s
 
 // The checkpoint that the recipe's other stages see: rewritten by its RewritingStages, in order.
 std::shared_ptr<const Checkpoint> Rewrite(const Recipe& recipe, std::shared_ptr<const Checkpoint> source);
-bool Rewrites(const Recipe& recipe);
+// The text of these stages, "fold-norms@all+rotate:seed=0@all"; empty when there are none.
+std::string RewritingText(const Recipe& recipe);
 
 // What one stage did to one linear.
 struct LayerOutcome {

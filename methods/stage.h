@@ -44,7 +44,6 @@ struct StageDescription {
   std::vector<ParameterDescription> parameters;
   std::string selector;          // default selector
   bool takes_embedding = false;  // may be applied to the embedding matrix
-  bool rewrites = false;         // a RewritingStage
   std::string reference;         // paper or release it follows
 };
 

@@ -191,6 +191,9 @@ class Store {
   // into Errors that say what was being done.
   void Write(const std::string& doing, const std::function<void()>& body);
   void Read(const std::string& doing, const std::function<void()>& body) const;
+  // All rows of a query, each by `read` (store_read.cc).
+  template <typename Reader, typename... Values>
+  auto Rows(const char* doing, const std::string& sql, const Reader& read, const Values&... values) const;
 
   std::filesystem::path path_;
   std::unique_ptr<SQLite::Database> database_;

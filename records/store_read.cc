@@ -131,6 +131,14 @@ std::vector<RunView> NewestOfEachCell(std::vector<RunView> views) {
 
 }  // namespace
 
+template <typename Reader, typename... Values>
+auto Store::Rows(const char* doing, const std::string& sql, const Reader& read,
+                 const Values&... values) const {
+  decltype(Select(*database_, sql, read, values...)) rows;
+  Read(doing, [&] { rows = Select(*database_, sql, read, values...); });
+  return rows;
+}
+
 std::optional<PhaseRow> Store::FindFinishedPhase(const PhaseKey& key) const {
   std::vector<PhaseRow> rows;
   Read("looking for a finished phase", [&] {
@@ -150,16 +158,12 @@ std::optional<PhaseRow> Store::FindFinishedPhase(const PhaseKey& key) const {
 }
 
 std::vector<PhaseRow> Store::EndedPhases(const std::string& name, const std::string& artefact_sha256) const {
-  std::vector<PhaseRow> rows;
-  Read("looking for earlier phases", [&] {
-    rows = Select(*database_,
-                  fmt::format("SELECT {} FROM phase p WHERE p.name = ? AND p.status <> 'running' AND "
-                              "p.source_id IS NULL AND json_extract(p.settings, '$.artefact') = ? "
-                              "ORDER BY p.id DESC",
-                              kPhaseColumns),
-                  ReadPhase, name, artefact_sha256);
-  });
-  return rows;
+  return Rows("looking for earlier phases",
+              fmt::format("SELECT {} FROM phase p WHERE p.name = ? AND p.status <> 'running' AND "
+                          "p.source_id IS NULL AND json_extract(p.settings, '$.artefact') = ? "
+                          "ORDER BY p.id DESC",
+                          kPhaseColumns),
+              ReadPhase, name, artefact_sha256);
 }
 
 std::vector<RunView> Store::Runs(const RunFilter& filter) const {
@@ -190,17 +194,12 @@ RunView Store::Run(int64_t run_id) const {
 }
 
 std::vector<PhaseRow> Store::Phases(int64_t run_id) const {
-  std::vector<PhaseRow> rows;
-  Read("reading the phases", [&] {
-    rows = Select(*database_,
-                  fmt::format("SELECT {} FROM phase p WHERE p.run_id = ? ORDER BY p.id", kPhaseColumns),
-                  ReadPhase, run_id);
-  });
-  return rows;
+  return Rows("reading the phases",
+              fmt::format("SELECT {} FROM phase p WHERE p.run_id = ? ORDER BY p.id", kPhaseColumns),
+              ReadPhase, run_id);
 }
 
 std::vector<StageRow> Store::Stages(int64_t data_id) const {
-  std::vector<StageRow> rows;
   const auto read = [](SQLite::Statement& statement) {
     Cursor cursor(statement);
     StageRow row;
@@ -213,18 +212,14 @@ std::vector<StageRow> Store::Stages(int64_t data_id) const {
     row.detail = cursor.Value();
     return row;
   };
-  Read("reading the stages", [&] {
-    rows = Select(
-        *database_,
-        "SELECT id, phase_id, position, text, seconds, peak_bytes, detail FROM stage WHERE phase_id = ? "
-        "ORDER BY position",
-        read, data_id);
-  });
-  return rows;
+  return Rows(
+      "reading the stages",
+      "SELECT id, phase_id, position, text, seconds, peak_bytes, detail FROM stage WHERE phase_id = ? "
+      "ORDER BY position",
+      read, data_id);
 }
 
 std::vector<LayerRow> Store::Layers(int64_t data_id) const {
-  std::vector<LayerRow> rows;
   const auto read = [](SQLite::Statement& statement) {
     Cursor cursor(statement);
     LayerRow row;
@@ -243,18 +238,14 @@ std::vector<LayerRow> Store::Layers(int64_t data_id) const {
     row.detail = cursor.Value();
     return row;
   };
-  Read("reading the layers", [&] {
-    rows = Select(
-        *database_,
-        "SELECT id, phase_id, stage_position, name, format, \"rows\", cols, parameters, codes_bits, "
-        "stored_bytes, relative_error, discarded_weight, detail FROM layer WHERE phase_id = ? ORDER BY id",
-        read, data_id);
-  });
-  return rows;
+  return Rows(
+      "reading the layers",
+      "SELECT id, phase_id, stage_position, name, format, \"rows\", cols, parameters, codes_bits, "
+      "stored_bytes, relative_error, discarded_weight, detail FROM layer WHERE phase_id = ? ORDER BY id",
+      read, data_id);
 }
 
 std::vector<MetricRow> Store::Metrics(int64_t data_id) const {
-  std::vector<MetricRow> rows;
   const auto read = [](SQLite::Statement& statement) {
     Cursor cursor(statement);
     MetricRow row;
@@ -275,18 +266,14 @@ std::vector<MetricRow> Store::Metrics(int64_t data_id) const {
     row.dataset_id = cursor.OptionalInt();
     return row;
   };
-  Read("reading the metrics", [&] {
-    rows = Select(
-        *database_,
-        "SELECT id, phase_id, name, task, filter, variant, value, unit, n, se, lo, hi, main, protocol_id, "
-        "dataset_id FROM metric WHERE phase_id = ? ORDER BY id",
-        read, data_id);
-  });
-  return rows;
+  return Rows(
+      "reading the metrics",
+      "SELECT id, phase_id, name, task, filter, variant, value, unit, n, se, lo, hi, main, protocol_id, "
+      "dataset_id FROM metric WHERE phase_id = ? ORDER BY id",
+      read, data_id);
 }
 
 std::vector<SampleRow> Store::Samples(int64_t data_id) const {
-  std::vector<SampleRow> rows;
   const auto read = [](SQLite::Statement& statement) {
     Cursor cursor(statement);
     SampleRow row;
@@ -300,17 +287,13 @@ std::vector<SampleRow> Store::Samples(int64_t data_id) const {
     row.unit = cursor.Text();
     return row;
   };
-  Read("reading the samples", [&] {
-    rows = Select(*database_,
-                  "SELECT id, phase_id, benchmark, variant, repetition, seconds, value, unit FROM sample "
-                  "WHERE phase_id = ? ORDER BY id",
-                  read, data_id);
-  });
-  return rows;
+  return Rows("reading the samples",
+              "SELECT id, phase_id, benchmark, variant, repetition, seconds, value, unit FROM sample "
+              "WHERE phase_id = ? ORDER BY id",
+              read, data_id);
 }
 
 std::vector<ItemRow> Store::Items(int64_t data_id, const std::string& task) const {
-  std::vector<ItemRow> rows;
   const auto read = [](SQLite::Statement& statement) {
     Cursor cursor(statement);
     ItemRow row;
@@ -330,19 +313,15 @@ std::vector<ItemRow> Store::Items(int64_t data_id, const std::string& task) cons
     row.cluster = cursor.Text();
     return row;
   };
-  Read("reading the items", [&] {
-    rows = Select(
-        *database_,
-        "SELECT id, phase_id, task, doc_index, prompt_sha256, prompt, target, loglikelihoods, greedy, text, "
-        "scores, tokens, origin, cluster FROM item WHERE phase_id = ?1 AND (?2 = '' OR task = ?2) "
-        "ORDER BY task, doc_index",
-        read, data_id, task);
-  });
-  return rows;
+  return Rows(
+      "reading the items",
+      "SELECT id, phase_id, task, doc_index, prompt_sha256, prompt, target, loglikelihoods, greedy, text, "
+      "scores, tokens, origin, cluster FROM item WHERE phase_id = ?1 AND (?2 = '' OR task = ?2) "
+      "ORDER BY task, doc_index",
+      read, data_id, task);
 }
 
 std::vector<ItemOrigin> Store::ItemOrigins(int64_t data_id, const std::string& task) const {
-  std::vector<ItemOrigin> rows;
   const auto read = [](SQLite::Statement& statement) {
     Cursor cursor(statement);
     ItemOrigin row;
@@ -352,18 +331,14 @@ std::vector<ItemOrigin> Store::ItemOrigins(int64_t data_id, const std::string& t
     row.commit = cursor.Text();
     return row;
   };
-  Read("reading the origin of items", [&] {
-    rows = Select(*database_,
-                  "SELECT i.origin, count(*), coalesce(r.id, 0), coalesce(b.commit_name, '') FROM item i "
-                  "LEFT JOIN run r ON r.uuid = i.origin LEFT JOIN build b ON b.id = r.build_id "
-                  "WHERE i.phase_id = ? AND i.task = ? AND i.origin <> '' GROUP BY i.origin ORDER BY r.id",
-                  read, data_id, task);
-  });
-  return rows;
+  return Rows("reading the origin of items",
+              "SELECT i.origin, count(*), coalesce(r.id, 0), coalesce(b.commit_name, '') FROM item i "
+              "LEFT JOIN run r ON r.uuid = i.origin LEFT JOIN build b ON b.id = r.build_id "
+              "WHERE i.phase_id = ? AND i.task = ? AND i.origin <> '' GROUP BY i.origin ORDER BY r.id",
+              read, data_id, task);
 }
 
 std::vector<ItemScore> Store::ItemScores(int64_t data_id, const std::string& task) const {
-  std::vector<ItemScore> rows;
   const auto read = [](SQLite::Statement& statement) {
     Cursor cursor(statement);
     ItemScore row;
@@ -373,14 +348,10 @@ std::vector<ItemScore> Store::ItemScores(int64_t data_id, const std::string& tas
     row.scores = cursor.Value();
     return row;
   };
-  Read("reading the scores of items", [&] {
-    rows =
-        Select(*database_,
-               "SELECT doc_index, prompt_sha256, cluster, scores FROM item WHERE phase_id = ? AND task = ? "
-               "ORDER BY doc_index",
-               read, data_id, task);
-  });
-  return rows;
+  return Rows("reading the scores of items",
+              "SELECT doc_index, prompt_sha256, cluster, scores FROM item WHERE phase_id = ? AND task = ? "
+              "ORDER BY doc_index",
+              read, data_id, task);
 }
 
 std::optional<ArtefactRow> Store::Artefact(int64_t data_id) const {
@@ -402,7 +373,6 @@ std::optional<ArtefactRow> Store::Artefact(int64_t data_id) const {
 }
 
 std::vector<LogRow> Store::Logs(int64_t run_id) const {
-  std::vector<LogRow> rows;
   const auto read = [](SQLite::Statement& statement) {
     Cursor cursor(statement);
     LogRow row;
@@ -414,12 +384,9 @@ std::vector<LogRow> Store::Logs(int64_t run_id) const {
     row.text = cursor.Text();
     return row;
   };
-  Read("reading the log", [&] {
-    rows = Select(*database_,
-                  "SELECT id, run_id, phase_id, time, level, text FROM log WHERE run_id = ? ORDER BY id",
-                  read, run_id);
-  });
-  return rows;
+  return Rows("reading the log",
+              "SELECT id, run_id, phase_id, time, level, text FROM log WHERE run_id = ? ORDER BY id", read,
+              run_id);
 }
 
 ProtocolRow Store::Protocol(int64_t id) const {

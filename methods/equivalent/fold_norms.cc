@@ -55,7 +55,6 @@ StageEntry FoldNormsEntry() {
       "an equivalent model: gains of the norms move into the linears after them; unties the head";
   description.selector = "all";
   description.takes_embedding = true;
-  description.rewrites = true;
   description.reference = "SliceGPT (arXiv 2401.15024), section 3.2";
   return {description, &Make};
 }

@@ -84,7 +84,6 @@ StageEntry RotateEntry() {
       {"seed", ParameterDescription::Type::kInteger, "0", "of the rotation", 0, 2147483647, {}}};
   description.selector = "all";
   description.takes_embedding = true;
-  description.rewrites = true;
   description.reference = "QuaRot (arXiv 2404.00456), SpinQuant (arXiv 2405.16406); rotation not learned";
   return {description, &Make};
 }

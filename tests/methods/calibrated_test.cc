@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "methods/recipe.h"
+#include "tests/methods/recipe_error.h"
 #include "tests/support/catch.h"
 
 namespace tnb {
@@ -136,16 +137,14 @@ TEST_CASE("what goes together is filled in, and what has no meaning is refused")
     const std::string canonical = ParseRecipe(text).text;
     CHECK(ParseRecipe(canonical).text == canonical);
   }
-  CHECK_THAT(
-      MessageOf([] { ParseRecipe("svd:ridge=0.1"); }),
-      Catch::Matchers::Contains("no meaning here") && Catch::Matchers::Contains("whiten=input|fisher"));
-  CHECK_THAT(MessageOf([] { ParseRecipe("svd:whiten=input,output_ridge=0.1"); }),
+  CHECK_THAT(testing::RecipeError("svd:ridge=0.1"), Catch::Matchers::Contains("no meaning here") &&
+                                                        Catch::Matchers::Contains("whiten=input|fisher"));
+  CHECK_THAT(testing::RecipeError("svd:whiten=input,output_ridge=0.1"),
              Catch::Matchers::Contains("whiten=fisher"));
-  CHECK_THAT(MessageOf([] { ParseRecipe("svd-llm:rank=4,alloc=energy"); }),
+  CHECK_THAT(testing::RecipeError("svd-llm:rank=4,alloc=energy"),
              Catch::Matchers::Contains("an allocation shares a budget"));
-  CHECK_THAT(MessageOf([] { ParseRecipe("svd:whiten=fishr"); }),
-             Catch::Matchers::Contains("none, input, fisher"));
-  CHECK_THAT(MessageOf([] { ParseRecipe("mpo:cores=3,legs=best"); }), Catch::Matchers::Contains("cores=2"));
+  CHECK_THAT(testing::RecipeError("svd:whiten=fishr"), Catch::Matchers::Contains("none, input, fisher"));
+  CHECK_THAT(testing::RecipeError("mpo:cores=3,legs=best"), Catch::Matchers::Contains("cores=2"));
   CHECK(DataNames(ParseRecipe("svd-llm:data=a.txt@q+asvd:data=b.txt@k+fwsvd:data=a.txt@v+svd@o")) ==
         std::vector<std::string>{"a.txt", "b.txt"});
 }

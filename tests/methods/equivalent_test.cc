@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "methods/recipe.h"
+#include "tests/methods/recipe_error.h"
 #include "tests/models/engine/random_checkpoint.h"
 #include "tests/models/engine/reference.h"
 #include "tests/support/catch.h"
@@ -11,6 +12,7 @@ namespace tnb {
 namespace {
 
 using testing::RandomCheckpoint;
+using testing::RecipeError;
 using testing::SmallConfig;
 
 std::vector<float> ReadAll(const Checkpoint& checkpoint, const std::string& name) {
@@ -41,16 +43,6 @@ ModelConfig Qwen() {
   config.attention_bias = true;
   config.tied_head = false;
   return config;
-}
-
-std::string MessageOf(const std::string& recipe) {
-  try {
-    ParseRecipe(recipe);
-  } catch (const Error& error) {
-    CHECK(error.kind() == ErrorKind::kUsage);
-    return error.what();
-  }
-  return "(no error)";
 }
 
 }  // namespace
@@ -116,9 +108,9 @@ TEST_CASE("a rotation keeps lengths, depends on its seed only, and may be read i
 
 TEST_CASE("stages that rewrite the model come first and take no selector") {
   CHECK(ParseRecipe("rotate+int4").text == "rotate:seed=0@all+int4:act=int8,group=32,zero=asym@attn/mlp");
-  CHECK_THAT(MessageOf("int4+rotate"), Catch::Contains("comes first") && Catch::Contains("rotate+int4"));
-  CHECK_THAT(MessageOf("fold-norms@q"), Catch::Contains("no selector"));
-  CHECK_THAT(MessageOf("rotate:seed=-1"), Catch::Contains("from 0 to"));
+  CHECK_THAT(RecipeError("int4+rotate"), Catch::Contains("comes first") && Catch::Contains("rotate+int4"));
+  CHECK_THAT(RecipeError("fold-norms@q"), Catch::Contains("no selector"));
+  CHECK_THAT(RecipeError("rotate:seed=-1"), Catch::Contains("from 0 to"));
 }
 
 }  // namespace tnb

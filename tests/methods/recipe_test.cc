@@ -2,20 +2,13 @@
 
 #include <ATen/ATen.h>
 
+#include "tests/methods/recipe_error.h"
 #include "tests/support/catch.h"
 
 namespace tnb {
 namespace {
 
-std::string MessageOf(const std::string& recipe) {
-  try {
-    ParseRecipe(recipe);
-  } catch (const Error& error) {
-    CHECK(error.kind() == ErrorKind::kUsage);
-    return error.what();
-  }
-  return "(no error)";
-}
+using testing::RecipeError;
 
 LinearSlot Slot(const std::string& name, LinearKind kind, int64_t block, int64_t rows = 64,
                 int64_t cols = 96) {
@@ -44,21 +37,21 @@ TEST_CASE("a recipe's canonical form has every default, sorted, and reads back a
 }
 
 TEST_CASE("what a recipe cannot mean is refused with the legal values") {
-  CHECK_THAT(MessageOf("mpx"), Catch::Matchers::Contains("did you mean mpo"));
-  CHECK_THAT(MessageOf("mpo:kep=0.5"),
+  CHECK_THAT(RecipeError("mpx"), Catch::Matchers::Contains("did you mean mpo"));
+  CHECK_THAT(RecipeError("mpo:kep=0.5"),
              Catch::Matchers::Contains("unknown parameter 'kep'") && Catch::Matchers::Contains("keep"));
-  CHECK_THAT(MessageOf("mpo:keep=1.5"), Catch::Matchers::Contains("from 0.0001 to 1, found 1.5"));
-  CHECK_THAT(MessageOf("mpo:keep=nan"), Catch::Matchers::Contains("out of range"));
-  CHECK_THAT(MessageOf("mpo:cores=2.5"), Catch::Matchers::Contains("a whole number from 2 to 6"));
-  CHECK_THAT(MessageOf("mpo:chi=4,keep=0.5"), Catch::Matchers::Contains("told twice"));
-  CHECK_THAT(MessageOf("int4:group=48"), Catch::Matchers::Contains("expected 32, 64, 128"));
-  CHECK_THAT(MessageOf("int8:act=int8,act=fp32"), Catch::Matchers::Contains("given twice"));
-  CHECK_THAT(MessageOf("svd@embed"), Catch::Matchers::Contains("cannot be applied to the embedding"));
-  CHECK_THAT(MessageOf("int8@bloks(1-2)"), Catch::Matchers::Contains("unknown selector item"));
-  CHECK_THAT(MessageOf("int8@blocks(5-2)"), Catch::Matchers::Contains("unknown selector item"));
-  CHECK_THAT(MessageOf("int8@re([)"), Catch::Matchers::Contains("not a regular expression"));
-  CHECK_THAT(MessageOf(""), Catch::Matchers::Contains("not a method"));
-  CHECK_THAT(MessageOf("mpo++int8"), Catch::Matchers::Contains("not a method"));
+  CHECK_THAT(RecipeError("mpo:keep=1.5"), Catch::Matchers::Contains("from 0.0001 to 1, found 1.5"));
+  CHECK_THAT(RecipeError("mpo:keep=nan"), Catch::Matchers::Contains("out of range"));
+  CHECK_THAT(RecipeError("mpo:cores=2.5"), Catch::Matchers::Contains("a whole number from 2 to 6"));
+  CHECK_THAT(RecipeError("mpo:chi=4,keep=0.5"), Catch::Matchers::Contains("told twice"));
+  CHECK_THAT(RecipeError("int4:group=48"), Catch::Matchers::Contains("expected 32, 64, 128"));
+  CHECK_THAT(RecipeError("int8:act=int8,act=fp32"), Catch::Matchers::Contains("given twice"));
+  CHECK_THAT(RecipeError("svd@embed"), Catch::Matchers::Contains("cannot be applied to the embedding"));
+  CHECK_THAT(RecipeError("int8@bloks(1-2)"), Catch::Matchers::Contains("unknown selector item"));
+  CHECK_THAT(RecipeError("int8@blocks(5-2)"), Catch::Matchers::Contains("unknown selector item"));
+  CHECK_THAT(RecipeError("int8@re([)"), Catch::Matchers::Contains("not a regular expression"));
+  CHECK_THAT(RecipeError(""), Catch::Matchers::Contains("not a method"));
+  CHECK_THAT(RecipeError("mpo++int8"), Catch::Matchers::Contains("not a method"));
 }
 
 TEST_CASE("method lists are split where a comma does not continue parameters") {
