@@ -9,8 +9,9 @@
 #include "harness/command.h"
 #include "harness/sweep.h"
 #include "methods/recipe.h"
+#include "models/known.h"
 #include "reports/claims.h"
-#include "tasks/task.h"
+#include "tasks/family.h"
 
 namespace tnb {
 namespace {
@@ -45,9 +46,20 @@ std::map<std::string, std::string> Canonical(const Paper& paper) {
   return canonical;
 }
 
+// A task, or a group of them (mmlu).
 bool IsTask(const std::string& name) {
-  const std::vector<std::string> tasks = ListTasks();
-  return std::count(tasks.begin(), tasks.end(), name) != 0;
+  try {
+    SelectTasks({name});
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kUsage) throw;  // there is one, and its file is wrong
+    return false;
+  }
+}
+
+// By what name the record knows --model: that of the files where it is a path.
+std::string NameOf(const std::string& model) {
+  return std::filesystem::exists(model) ? ResolveModel(model).name : model;
 }
 
 // Measures what the claims of the paper are about.
@@ -115,12 +127,9 @@ int Claims(const Options& options) {
     return 0;
   }
   const Paper& paper = FindPaper(papers, options.paper);
-  ClaimOptions claims{.model = options.model(), .canonical = Canonical(paper)};
+  const ClaimOptions claims{.model = NameOf(options.model()), .canonical = Canonical(paper)};
   int exit_code = 0;
   if (options.measure) exit_code = RunCells(options, paper, claims.canonical);
-  // A path was resolved to its last part.
-  const size_t slash = claims.model.find_last_of('/');
-  if (slash != std::string::npos) claims.model = claims.model.substr(slash + 1);
   // Without a database the claims are shown all the same; ":memory:" is one without a file.
   const bool exists = std::filesystem::exists(options.run.db());
   if (!exists) std::cerr << "there is no " << options.run.db() << ": nothing is measured yet\n";

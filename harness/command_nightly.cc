@@ -139,7 +139,7 @@ int Nightly(const Options& options) {
     night = JudgeNight(store, result.driver.runs, night_options);
   }
   store.Transaction([&] {
-    for (const ChangePointRow& change : night.changes) store.PutChangePoint(change);
+    for (const NightChange& change : night.changes) store.PutChangePoint(change.row);
   });
   std::string summary = NightMarkdown(night_options, night);
   if (!result.remaining.empty()) {

@@ -51,7 +51,8 @@ std::optional<double> PairedError(const Store& store, const RunData& run, const 
 
 struct Outcome {
   std::optional<double> value, se;
-  std::string why;  // there is none
+  std::string why;               // there is none
+  std::optional<double> lo, hi;  // 95 % interval, where the number itself is claimed
 };
 
 // Of a quotient m / b whose errors are taken as independent.
@@ -70,6 +71,10 @@ Outcome Evaluate(const Store& store, const ClaimMeasure& measure, const RunData&
   if (measure.relation == ClaimRelation::kValue) {
     Outcome outcome{.value = measure.scale * m->value};
     if (m->se) outcome.se = std::fabs(measure.scale) * *m->se;
+    if (const auto interval = IntervalOf(*m)) {
+      outcome.lo = std::min(measure.scale * interval->lo, measure.scale * interval->hi);
+      outcome.hi = std::max(measure.scale * interval->lo, measure.scale * interval->hi);
+    }
     return outcome;
   }
   double reference = 0;
@@ -117,6 +122,15 @@ Outcome Evaluate(const Store& store, const ClaimMeasure& measure, const RunData&
     default:
       throw Error(ErrorKind::kInternal, "a relation is not handled");
   }
+}
+
+// How far the claim may be from the measured value. No item of a hundred solved has a standard error of 0 and
+// says little about a claim of 1 %: the interval does.
+double RoomToClaim(const Claim& claim, const Outcome& outcome) {
+  double room = 2 * outcome.se.value_or(0);
+  if (outcome.lo && claim.value < *outcome.value) room = std::max(room, *outcome.value - *outcome.lo);
+  if (outcome.hi && claim.value > *outcome.value) room = std::max(room, *outcome.hi - *outcome.value);
+  return room + claim.rounding;
 }
 
 // What differs between the claim's protocol and that of the run.
@@ -193,6 +207,9 @@ const RunData* BaseOf(const std::vector<RunData>& runs, const RunData& run, cons
   return base;
 }
 
+// A difference of two percentages is in points.
+std::string DifferenceUnit(const Claim& claim) { return claim.unit == "%" ? "points" : claim.unit; }
+
 std::string Value(const Claim& claim, double value) { return FormatNumber(value) + " " + claim.unit; }
 
 }  // namespace
@@ -242,11 +259,14 @@ std::vector<MeasuredClaim> MeasureClaims(const Paper& paper, const Store& store,
         result.value = outcome.value;
         result.se = outcome.se;
         result.difference = *outcome.value - claim.value;
+        const MetricRow& number = *FindMeasured(*run, *claim.measure);
+        result.n = number.n;
+        result.protocol = ProtocolOf(*run, claim.measure->phase, number);
         CompareProtocol(claim, *run, &result);
-        const double room = 2 * outcome.se.value_or(0) + claim.rounding;
-        result.verdict = !result.mismatches.empty()              ? ClaimVerdict::kNotComparable
-                         : std::fabs(*result.difference) <= room ? ClaimVerdict::kWithin
-                                                                 : ClaimVerdict::kOutside;
+        const bool near = std::fabs(*result.difference) <= RoomToClaim(claim, outcome);
+        result.verdict = !result.mismatches.empty() ? ClaimVerdict::kNotComparable
+                         : near                     ? ClaimVerdict::kWithin
+                                                    : ClaimVerdict::kOutside;
       }
     }
     measured.push_back(std::move(result));
@@ -256,40 +276,49 @@ std::vector<MeasuredClaim> MeasureClaims(const Paper& paper, const Store& store,
 
 Table ClaimsTable(const Paper& paper, const std::vector<MeasuredClaim>& measured) {
   Table table{.caption = fmt::format("{}: {} ({})", paper.name, paper.title, paper.source)};
-  table.columns = {
-      {"claim", Alignment::kLeft, "claim"},           {"quantity", Alignment::kLeft, "quantity"},
-      {"method", Alignment::kLeft, "method"},         {"claimed", Alignment::kRight, "claimed", 0},
-      {"measured", Alignment::kRight, "measured", 1}, {"difference", Alignment::kRight, "difference", 1},
-      {"verdict", Alignment::kLeft, "verdict", 1},    {"protocol", Alignment::kLeft, "protocol", 2},
-      {"source", Alignment::kLeft, "source", 2}};
+  table.columns = {{"claim", Alignment::kLeft, "claim"},
+                   {"quantity", Alignment::kLeft, "quantity"},
+                   {"method", Alignment::kLeft, "method"},
+                   {"claimed", Alignment::kRight, "claimed", 0},
+                   {"measured", Alignment::kRight, "measured", 1},
+                   {"n", Alignment::kRight, "n", 1},
+                   {"difference", Alignment::kRight, "difference", 1},
+                   {"verdict", Alignment::kLeft, "verdict", 1},
+                   {"protocol", Alignment::kLeft, "protocol", 2},
+                   {"source", Alignment::kLeft, "source", 2}};
+  ProtocolNames protocols;
   for (const MeasuredClaim& row : measured) {
     const Claim& claim = *row.claim;
     std::string claimed = Value(claim, claim.value);
     if (claim.baseline) claimed += fmt::format(" (from {})", FormatNumber(*claim.baseline));
-    std::string protocol = row.mismatches.empty() && row.value ? "match" : "";
-    for (const std::string& mismatch : row.mismatches) protocol += (protocol.empty() ? "" : "; ") + mismatch;
-    if (!row.not_stated.empty()) {
-      protocol += (protocol.empty() ? "" : "; ") + std::string("not stated:");
-      for (const std::string& key : row.not_stated) protocol += " " + key;
+    std::vector<std::string> said = row.mismatches;
+    if (row.value) {
+      said.insert(said.begin(), fmt::format("run {}, {}", row.run, protocols.Name(row.protocol)));
     }
-    Cell number{.text = "not measured"}, difference{.text = ""};
+    if (row.mismatches.empty() && row.value) said.push_back("match");
+    if (!row.not_stated.empty())
+      said.push_back(fmt::format("not stated: {}", fmt::join(row.not_stated, " ")));
+    Cell number{.text = "not measured"}, n{.text = ""}, difference{.text = ""};
     if (row.value) {
       number = {.text = Value(claim, *row.value), .value = row.value, .se = row.se};
       if (row.se) number.text += " ± " + FormatNumber(*row.se);
-      difference = {
-          .text = fmt::format("{}{}", *row.difference > 0 ? "+" : "", FormatNumber(*row.difference)),
-          .value = row.difference};
+      n = {.text = std::to_string(row.n), .value = static_cast<double>(row.n)};
+      difference = {.text = fmt::format("{}{} {}", *row.difference > 0 ? "+" : "",
+                                        FormatNumber(*row.difference), DifferenceUnit(claim)),
+                    .value = row.difference};
     }
     table.rows.push_back({{.text = claim.id},
                           {.text = claim.task.empty() ? claim.metric : claim.task + " " + claim.metric},
                           {.text = claim.method.empty() ? "-" : claim.method},
                           {.text = claimed, .value = claim.value},
                           number,
+                          n,
                           difference,
                           {.text = ToString(row.verdict)},
-                          {.text = protocol},
+                          {.text = fmt::format("{}", fmt::join(said, "; "))},
                           {.text = claim.place}});
   }
+  for (const std::string& note : protocols.notes()) table.notes.push_back(note);
   for (const ArithmeticCheck& check : CheckArithmetic(paper)) {
     if (!check.holds) table.notes.push_back("contradicts itself: " + check.text);
   }
@@ -298,7 +327,8 @@ Table ClaimsTable(const Paper& paper, const std::vector<MeasuredClaim>& measured
   }
   if (!paper.note.empty()) table.notes.push_back(paper.note);
   table.notes.push_back(
-      "within: the same protocol, and no further from the claim than 2 standard errors and its rounding");
+      "within: the same protocol, and no further from the claim than 2 standard errors, or the 95 % interval "
+      "where it is wider, and its rounding");
   return table;
 }
 

@@ -88,7 +88,7 @@ struct ArithmeticCheck {
 std::vector<ArithmeticCheck> CheckArithmetic(const Paper& paper);
 
 enum class ClaimVerdict {
-  kWithin,         // same protocol, within 2 standard errors and the rounding
+  kWithin,         // same protocol, within 2 standard errors (or the 95 % interval) and the rounding
   kOutside,        // same protocol, further away
   kNotComparable,  // measured, but not under what the paper states
   kNotMeasured,
@@ -100,6 +100,8 @@ struct MeasuredClaim {
   ClaimVerdict verdict = ClaimVerdict::kNotMeasured;
   int64_t run = 0;
   std::optional<double> value{}, se{};    // in the claim's unit
+  int64_t n = 0;                          // observations behind the method's number
+  std::string protocol{};                 // how it was measured, as ProtocolOf says it
   std::optional<double> difference{};     // measured - claimed
   std::vector<std::string> mismatches{};  // what differs from the claim's protocol, or why not measured
   std::vector<std::string> not_stated{};  // fields of the protocol that the paper leaves open

@@ -85,7 +85,7 @@ class CellNights {
   void Judge(Night* night) {
     const RunData& now = tonight_.data;
     if (now.view.run.status != RunStatus::kOk && now.view.run.status != RunStatus::kPartial) {
-      NightRow row = MakeRow("run", "");
+      NightRow row = MakeRow("run");
       row.verdict = NightVerdict::kRegression;
       row.text = "the run " + ToString(now.view.run.status) + ": " + now.view.run.message;
       night->rows.push_back(row);
@@ -99,12 +99,20 @@ class CellNights {
   }
 
  private:
-  NightRow MakeRow(const std::string& series, const std::string& unit) const {
+  NightRow MakeRow(const std::string& series) const {
     return {.run = tonight_.data.view.run.id,
             .model = tonight_.data.view.model.name,
             .method = tonight_.data.view.method.text,
-            .series = series,
-            .unit = unit};
+            .series = series};
+  }
+
+  NightRow MakeRow(const std::string& phase, const MetricRow& metric) const {
+    NightRow row = MakeRow(KeyOf(phase, metric));
+    row.unit = metric.unit;
+    row.tonight = metric.value;
+    row.n = metric.n;
+    row.protocol = ProtocolOf(tonight_.data, phase, metric);
+    return row;
   }
 
   // The numbers of the nights before that are of the same protocol, and where they come from.
@@ -163,33 +171,37 @@ class CellNights {
     row->text = series.refused.empty() ? "the first night" : series.refused;
   }
 
-  void AddChanges(const Series& series, const std::string& key, const std::string& unit, double tonight,
-                  double floor, Night* night) const {
+  void AddChanges(const Series& series, const NightRow& row, double floor, Night* night) const {
     std::vector<double> values = series.values;
-    values.push_back(tonight);
+    values.push_back(*row.tonight);
     if (values.size() < options_.watch.least_history) return;
     const std::vector<size_t> starts = FindPieces(values, options_.watch.nights, floor / 2);
-    const auto level = [&](size_t piece) {
-      const size_t end = piece + 1 < starts.size() ? starts[piece + 1] : values.size();
-      return Median(std::span(values).subspan(starts[piece], end - starts[piece]));
+    const auto piece = [&](size_t i) {
+      const size_t end = i + 1 < starts.size() ? starts[i + 1] : values.size();
+      return std::span(values).subspan(starts[i], end - starts[i]);
     };
     for (size_t i = 1; i < starts.size(); ++i) {
-      if (std::fabs(level(i) / level(i - 1) - 1) <= floor) continue;
+      const double before = Median(piece(i - 1)), after = Median(piece(i));
+      if (std::fabs(after / before - 1) <= floor) continue;
       const int64_t run = starts[i] < series.nights.size() ? series.nights[starts[i]]->data.view.run.id
                                                            : tonight_.data.view.run.id;
-      night->changes.push_back({.run_id = run,
-                                .suite = options_.suite,
-                                .series = key,
-                                .level_before = level(i - 1),
-                                .level_after = level(i),
-                                .unit = unit});
+      NightChange change;
+      change.row.run_id = run;
+      change.row.suite = options_.suite;
+      change.row.series = row.series;
+      change.row.level_before = before;
+      change.row.level_after = after;
+      change.row.unit = row.unit;
+      change.nights_before = piece(i - 1).size();
+      change.nights_after = piece(i).size();
+      change.protocol = row.protocol;
+      night->changes.push_back(std::move(change));
     }
   }
 
   void JudgeWatched(const std::string& phase, const MetricRow& metric, const WatchedSeries& watched,
                     Night* night) const {
-    NightRow row = MakeRow(KeyOf(phase, metric), metric.unit);
-    row.tonight = metric.value;
+    NightRow row = MakeRow(phase, metric);
     const Series series = Collect(phase, metric);
     bool positive = metric.value > 0 && std::isfinite(metric.value);
     for (const double value : series.values) positive = positive && value > 0 && std::isfinite(value);
@@ -220,7 +232,7 @@ class CellNights {
                                100 * judgment.threshold);
       }
       row.text += said;
-      AddChanges(series, row.series, row.unit, metric.value, watched.floor, night);
+      AddChanges(series, row, watched.floor, night);
     }
     night->rows.push_back(row);
   }
@@ -247,8 +259,7 @@ class CellNights {
     std::vector<double> p_values;
     for (const auto& [phase, metric] : tonight_.data.metrics) {
       if (phase != "quality" || !metric.main) continue;
-      NightRow row = MakeRow(KeyOf(phase, metric), metric.unit);
-      row.tonight = metric.value;
+      NightRow row = MakeRow(phase, metric);
       const Series all = Collect(phase, metric);
       Series series = all;
       const std::string said = DropBeforeAcceptance(row.series, &series);
@@ -286,7 +297,7 @@ class CellNights {
       comparisons.push_back(comparison);
       rows.push_back(row);
       if (metric.value > 0 && *row.level > 0) {
-        AddChanges(all, row.series, row.unit, metric.value, options_.watch.floor, night);
+        AddChanges(all, row, options_.watch.floor, night);
       }
     }
     const std::vector<double> adjusted = p_values.empty() ? p_values : Holm(p_values);
@@ -301,19 +312,18 @@ class CellNights {
   void JudgeLimits(Night* night) const {
     for (const NightLimit& limit : options_.limits) {
       if (!limit.method.empty() && limit.method != tonight_.data.view.method.text) continue;
-      NightRow row = MakeRow("limit " + limit.series, "");
-      const MetricRow* found = nullptr;
+      NightRow row = MakeRow("limit " + limit.series);
       for (const auto& [phase, metric] : tonight_.data.metrics) {
-        if (KeyOf(phase, metric) == limit.series) found = &metric;
+        if (KeyOf(phase, metric) != limit.series) continue;
+        row = MakeRow(phase, metric);
+        row.series = "limit " + limit.series;
       }
-      if (found == nullptr) {
+      if (!row.tonight) {
         row.verdict = NightVerdict::kNotComparable;
         row.text = "not measured tonight";
       } else {
-        row.unit = found->unit;
-        row.tonight = found->value;
-        const bool low = limit.least && !(found->value >= *limit.least);
-        const bool high = limit.most && !(found->value <= *limit.most);
+        const bool low = limit.least && !(*row.tonight >= *limit.least);
+        const bool high = limit.most && !(*row.tonight <= *limit.most);
         row.verdict = low || high ? NightVerdict::kRegression : NightVerdict::kFine;
         row.text = fmt::format("{}{}", limit.least ? fmt::format("at least {} ", *limit.least) : "",
                                limit.most ? fmt::format("at most {}", *limit.most) : "");

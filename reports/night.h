@@ -44,12 +44,21 @@ struct NightRow {
   std::string model{}, method{}, series{}, unit{};
   NightVerdict verdict = NightVerdict::kFine;
   std::optional<double> tonight{}, level{}, change{};  // change: relative; of shares the difference
+  int64_t n = 0;                                       // observations behind tonight's number
+  std::string protocol{};                              // as ProtocolOf says it; of the level too
   std::string text{};                                  // what was compared, or why not
+};
+
+// A step in a watched series: its levels are medians over nights.
+struct NightChange {
+  ChangePointRow row{};
+  size_t nights_before = 0, nights_after = 0;
+  std::string protocol{};
 };
 
 struct Night {
   std::vector<NightRow> rows;
-  std::vector<ChangePointRow> changes;  // steps in the watched series, all that are known now
+  std::vector<NightChange> changes;  // all that are known now
 };
 
 // Judges these runs (tonight's, one a cell).

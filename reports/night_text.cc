@@ -5,6 +5,7 @@
 
 #include "reports/night.h"
 #include "reports/numbers.h"
+#include "reports/run_data.h"
 #include "reports/table.h"
 
 namespace tnb {
@@ -24,6 +25,8 @@ std::string Change(const NightRow& row) {
   if (row.series.rfind("quality.", 0) == 0) return fmt::format("{:+.3g}", *row.change);
   return fmt::format("{:+.1f} %", 100 * *row.change);
 }
+
+std::string Nights(size_t count) { return fmt::format("{} night{}", count, count == 1 ? "" : "s"); }
 
 int64_t Count(const Night& night, NightVerdict verdict) {
   return std::count_if(night.rows.begin(), night.rows.end(),
@@ -91,8 +94,11 @@ std::string NightMarkdown(const NightOptions& options, const Night& night) {
     table.columns.push_back({title, Alignment::kLeft});
   for (const char* title : {"tonight", "level", "change"})
     table.columns.push_back({title, Alignment::kRight});
+  table.columns.push_back({"n", Alignment::kRight});
   table.columns.push_back({"compared", Alignment::kLeft});
+  table.columns.push_back({"protocol", Alignment::kLeft});
   table.columns.push_back({"run", Alignment::kRight});
+  ProtocolNames protocols;
   for (const NightRow& row : rows) {
     table.rows.push_back({{.text = ToString(row.verdict)},
                           {.text = row.model},
@@ -101,16 +107,23 @@ std::string NightMarkdown(const NightOptions& options, const Night& night) {
                           {.text = Value(row.tonight, row.unit)},
                           {.text = Value(row.level, row.unit)},
                           {.text = Change(row)},
+                          {.text = row.tonight ? std::to_string(row.n) : ""},
                           {.text = row.text},
+                          {.text = protocols.Name(row.protocol)},
                           {.text = std::to_string(row.run)}});
   }
-  text += RenderMarkdown(table);
-  if (!night.changes.empty()) text += "\nSteps in the history:\n\n";
-  for (const ChangePointRow& change : night.changes) {
-    text += fmt::format("- {} from {} to {} ({:+.1f} %) at run {}\n", change.series,
-                        Value(change.level_before, change.unit), Value(change.level_after, change.unit),
-                        100 * (change.level_after / change.level_before - 1), change.run_id);
+  std::string steps;
+  for (const NightChange& change : night.changes) {
+    const ChangePointRow& row = change.row;
+    steps += fmt::format("- {} from {} ({}) to {} ({}, {:+.1f} %) at run {}, {}\n", row.series,
+                         Value(row.level_before, row.unit), Nights(change.nights_before),
+                         Value(row.level_after, row.unit), Nights(change.nights_after),
+                         100 * (row.level_after / row.level_before - 1), row.run_id,
+                         protocols.Name(change.protocol));
   }
+  table.notes = protocols.notes();
+  text += RenderMarkdown(table);
+  if (!steps.empty()) text += "\nSteps in the history (medians):\n\n" + steps;
   return text;
 }
 
@@ -125,13 +138,14 @@ std::string NightJUnit(const NightOptions& options, const Night& night) {
     xml += fmt::format("    <testcase classname=\"{}\" name=\"{}\"", Escaped(row.model + " " + row.method),
                        Escaped(row.series));
     std::string said = ToString(row.verdict);
-    if (row.tonight) said += ": " + Value(row.tonight, row.unit);
+    if (row.tonight)
+      said += fmt::format(": {} (n={}, {})", Value(row.tonight, row.unit), row.n, row.protocol);
     if (row.level) said += ", " + Value(row.level, row.unit) + " before (" + Change(row) + ")";
     said += "; " + row.text;
     if (row.verdict == NightVerdict::kRegression) {
       xml += fmt::format(">\n      <failure message=\"{}\"/>\n    </testcase>\n", Escaped(said));
     } else if (row.verdict == NightVerdict::kNotComparable || row.verdict == NightVerdict::kTooFewNights) {
-      xml += fmt::format(">\n      <skipped message=\"{}\"/>\n    </testcase>\n", Escaped(row.text));
+      xml += fmt::format(">\n      <skipped message=\"{}\"/>\n    </testcase>\n", Escaped(said));
     } else {
       xml += fmt::format(">\n      <system-out>{}</system-out>\n    </testcase>\n", Escaped(said));
     }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace tnb {
 
 std::string JsonDifference(const Json& a, const Json& b) {
@@ -77,6 +79,23 @@ const MetricRow* Find(const RunData& run, const ColumnSpec& column) {
   return nullptr;
 }
 
+std::string ProtocolOf(const RunData& run, const std::string& phase, const MetricRow& row) {
+  const auto found = run.protocols.find(TaskColumn(phase, row).Key());
+  if (found != run.protocols.end()) return found->second.substr(0, found->second.rfind(" n="));
+  const CellRow& cell = run.view.cell;
+  return fmt::format("settings {} {}", cell.settings_hash.substr(0, 12), cell.settings.dump());
+}
+
+std::string ProtocolNames::Name(const std::string& protocol) {
+  if (protocol.empty()) return "";
+  const auto [place, inserted] = names_.try_emplace(protocol);
+  if (inserted) {
+    place->second = fmt::format("P{}", names_.size());
+    notes_.push_back(place->second + ": " + protocol);
+  }
+  return place->second;
+}
+
 std::set<std::string> GroupMembers(const std::vector<const RunData*>& runs) {
   std::set<std::string> members;
   for (const RunData* run : runs) {
@@ -87,6 +106,28 @@ std::set<std::string> GroupMembers(const std::vector<const RunData*>& runs) {
     }
   }
   return members;
+}
+
+namespace {
+
+// Shares of items that are right or not: their interval follows from the counts alone.
+bool IsShareOfItems(const MetricRow& row) {
+  static const std::set<std::string> names = {"exact_match", "empty", "top1_agreement"};
+  return row.unit == "fraction" && row.value >= 0 && row.value <= 1 && row.n > 0 &&
+         (row.name.starts_with("acc") || names.count(row.name) != 0);
+}
+
+}  // namespace
+
+std::optional<Interval> IntervalOf(const MetricRow& row) {
+  if (row.lo && row.hi) return Interval{*row.lo, *row.hi};
+  if (IsShareOfItems(row)) {
+    const auto right = static_cast<int64_t>(std::lround(row.value * static_cast<double>(row.n)));
+    return WilsonInterval(right, row.n);
+  }
+  if (!row.se || !std::isfinite(row.value)) return std::nullopt;
+  const double half = NormalQuantile(0.975) * *row.se;
+  return Interval{row.value - half, row.value + half};
 }
 
 std::string Absence(const RunData& run, const std::string& phase) {

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "records/store.h"
+#include "reports/statistics.h"
 
 namespace tnb {
 
@@ -62,6 +64,23 @@ std::string Conflict(const RunData& a, const RunData& b);
 const MetricRow* Find(const RunData& run, const ColumnSpec& column);
 // Tasks of these runs that are shown as part of a group.
 std::set<std::string> GroupMembers(const std::vector<const RunData*>& runs);
+// How the number came about, without its n: "boolq 1f3a5c7e9b2d" of a task; sizes, times and training are
+// measured under the settings of their cell, "settings 1f3a5c7e9b2d {...}".
+std::string ProtocolOf(const RunData& run, const std::string& phase, const MetricRow& row);
+// Short names P1, P2, ... of what ProtocolOf gives, in the order in which a table meets them.
+class ProtocolNames {
+ public:
+  // Of an empty text: empty.
+  std::string Name(const std::string& protocol);
+  // "P1: boolq 1f3a5c7e9b2d", to stand below the table.
+  const std::vector<std::string>& notes() const { return notes_; }
+
+ private:
+  std::map<std::string, std::string> names_;
+  std::vector<std::string> notes_;
+};
+// At 95 %: as recorded, else Wilson's where items are counted, else from the standard error; none without.
+std::optional<Interval> IntervalOf(const MetricRow& row);
 // Why a phase has no number, in words.
 std::string Absence(const RunData& run, const std::string& phase);
 

@@ -5,12 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
 
 #include "base/progress.h"
 #include "reports/flips.h"
 #include "reports/numbers.h"
-#include "reports/statistics.h"
+#include "reports/run_data.h"
 #include "reports/table.h"
 
 namespace tnb {
@@ -121,25 +120,8 @@ std::string Readable(double value, const std::string& unit) {
   return FormatNumber(value);
 }
 
-// Shares of items that are right or not: their interval follows from the counts alone.
-bool IsShareOfItems(const MetricRow& row) {
-  static const std::set<std::string> names = {"exact_match", "empty", "top1_agreement"};
-  return row.unit == "fraction" && row.value >= 0 && row.value <= 1 && row.n > 0 &&
-         (row.name.starts_with("acc") || names.count(row.name) != 0);
-}
-
-// At 95 %: as recorded, else Wilson's where items are counted, else from the standard error.
 std::string IntervalText(const MetricRow& row) {
-  std::optional<Interval> interval;
-  if (row.lo && row.hi) {
-    interval = Interval{*row.lo, *row.hi};
-  } else if (IsShareOfItems(row)) {
-    const auto right = static_cast<int64_t>(std::lround(row.value * static_cast<double>(row.n)));
-    interval = WilsonInterval(right, row.n);
-  } else if (row.se && std::isfinite(row.value)) {
-    const double half = NormalQuantile(0.975) * *row.se;
-    interval = Interval{row.value - half, row.value + half};
-  }
+  const std::optional<Interval> interval = IntervalOf(row);
   if (!interval) return "";
   return fmt::format("{} to {}", Readable(interval->lo, row.unit), Readable(interval->hi, row.unit));
 }

@@ -288,6 +288,12 @@ TEST_CASE("claims are listed, measured and joined") {
   REQUIRE(outcome.exit_code == 0);
   CHECK_THAT(outcome.output, Contains("model model, not llama2-7b") && Contains("not comparable") &&
                                  Contains("contradicts itself: reduction-88"));
+  CHECK_THAT(outcome.errors, !Contains("there is no task mmlu"));  // it is a group
+  // The record's name of a model is not its path.
+  outcome = program.Run({"claims", "compactifai", "--db", "c.db", "--model", "./model/"});
+  CHECK_THAT(outcome.output, Contains("model model, not llama2-7b"));
+  outcome = program.Run({"claims", "compactifai", "--db", "c.db", "--model", "smollm2-135m"});
+  CHECK_THAT(outcome.output, !Contains("model model, not llama2-7b"));
   outcome = program.Run({"claims", "compactifai", "--db", "c.db", "--json"});
   const Json table = ParseJson(outcome.output, "claims");
   CHECK(table["rows"].size() > 50);

@@ -9,6 +9,7 @@ namespace tnb {
 namespace {
 
 using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
 
 std::vector<Paper> Shipped() {
   return ReadPapers(std::filesystem::path(TNBENCH_SOURCE_DIR) / "reports" / "claims");
@@ -175,8 +176,29 @@ TEST_CASE("claims are joined with what was measured") {
 
   const std::string text = RenderMarkdown(ClaimsTable(paper, rows));
   CHECK_THAT(text, Contains("contradicts itself: reduction: 88.0 % is 84.9 %") &&
-                       Contains("not comparable") && Contains("-20.0 %"));
+                       Contains("not comparable") && Contains("-20.0 %") && Contains("-1.00 points"));
+  // Every number with its n and its protocol: 100 items of boolq, 5 timings under the settings of the run.
+  CHECK(accuracy.n == 100);
+  CHECK_THAT(accuracy.protocol, StartsWith("boolq "));
+  CHECK(time.n == 5);
+  CHECK_THAT(time.protocol, StartsWith("settings ") && Contains("seed"));
+  CHECK_THAT(text, Contains(": " + accuracy.protocol) && Contains("| 100 |") && Contains("; match;"));
   CHECK_THAT(RenderMarkdown(PapersTable(Shipped())), Contains("kicked-ising"));
+}
+
+TEST_CASE("none of a hundred is no proof against a small claim") {
+  const testing::TemporaryFolder folder;
+  Store store = Store::Open(folder / "r.db");
+  AddRun(store, "int8@all", 4.1e9, 100, 50);
+  Json json = SmallPaper();
+  json["claims"][2]["value"] = 3;
+  const ClaimOptions options = {.canonical = {{"int8", "int8@all"}}};
+  // Standard error 0; Wilson's 95 % interval of 0 of 100 ends at 3.7 %.
+  CHECK(RowOf(MeasureClaims(PaperFromJson(json, "small"), store, options), "accuracy").verdict ==
+        ClaimVerdict::kWithin);
+  json["claims"][2]["value"] = 5;
+  CHECK(RowOf(MeasureClaims(PaperFromJson(json, "small"), store, options), "accuracy").verdict ==
+        ClaimVerdict::kOutside);
 }
 
 TEST_CASE("another model is not comparable") {

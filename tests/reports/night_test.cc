@@ -105,16 +105,26 @@ TEST_CASE("a slower program is a regression on the third night, and the step is 
     CHECK(NightExitCode(night) == (i < 2 ? 0 : 1));
   }
   REQUIRE(night.changes.size() == 1);
-  CHECK(night.changes[0].run_id == first_slow);
-  CHECK(night.changes[0].level_before == Approx(50).epsilon(0.01));
-  CHECK(night.changes[0].level_after == Approx(46.1));
-  CHECK(store.PutChangePoint(night.changes[0]));
-  CHECK_FALSE(store.PutChangePoint(night.changes[0]));  // found again the next night
+  const ChangePointRow& change = night.changes[0].row;
+  CHECK(change.run_id == first_slow);
+  CHECK(change.level_before == Approx(50).epsilon(0.01));
+  CHECK(change.level_after == Approx(46.1));
+  CHECK(night.changes[0].nights_before == 12);
+  CHECK(night.changes[0].nights_after == 3);
+  CHECK(store.PutChangePoint(change));
+  CHECK_FALSE(store.PutChangePoint(change));  // found again the next night
   CHECK(store.ChangePoints("s").size() == 1);
   CHECK(store.ChangePoints("other").empty());
   const std::string text = NightMarkdown(options, night);
   CHECK_THAT(text, Contains("# s: regression") && Contains("| regression") && Contains("speed.decode_64") &&
                        Contains("Steps in the history"));
+  // Every number with its n and its protocol.
+  CHECK_THAT(text, Contains(" (12 nights) to ") && Contains(" (3 nights, -") && Contains("P1: settings ") &&
+                       Contains("{\"seed\":1}") && Contains("| P1 "));
+  const NightRow& boolq = RowOf(night, "quality.boolq.acc");
+  CHECK(boolq.n == 200);
+  CHECK_THAT(text, Contains(": " + boolq.protocol + "\n"));
+  CHECK_THAT(NightJUnit(options, night), Contains("(n=200, " + boolq.protocol + ")"));
 }
 
 TEST_CASE("lost answers are a regression at once") {
