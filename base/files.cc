@@ -1,12 +1,15 @@
 #include "base/files.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -15,6 +18,8 @@
 
 namespace tnb {
 namespace {
+
+const char kUnfinished[] = ".part";  // followed by the writer's process id
 
 [[noreturn]] void ThrowSystemError(const std::string& action, const std::filesystem::path& path) {
   const int code = errno;
@@ -45,10 +50,35 @@ std::string ReadFile(const std::filesystem::path& path) {
   return content;
 }
 
+std::filesystem::path TemporaryBeside(const std::filesystem::path& path) {
+  return path.string() + kUnfinished + std::to_string(::getpid());
+}
+
+void RemoveLeftovers(const std::filesystem::path& path) {
+  namespace fs = std::filesystem;
+  const std::string prefix = path.filename().string() + kUnfinished;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(fs::absolute(path).parent_path(), ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(prefix)) continue;
+    pid_t process = 0;
+    const auto [end, error] =
+        std::from_chars(name.data() + prefix.size(), name.data() + name.size(), process);
+    if (error != std::errc() || end != name.data() + name.size() || process <= 0) continue;
+    if (::kill(process, 0) == 0 || errno != ESRCH) continue;
+    const int file = ::open(entry.path().c_str(), O_RDWR | O_CLOEXEC);
+    if (file < 0) continue;
+    if (::flock(file, LOCK_EX | LOCK_NB) == 0) ::unlink(entry.path().c_str());
+    ::close(file);
+  }
+}
+
 void WriteFileAtomically(const std::filesystem::path& path, std::string_view content) {
-  const std::filesystem::path temporary = path.string() + ".part" + std::to_string(::getpid());
+  const std::filesystem::path temporary = TemporaryBeside(path);
   const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (file < 0) ThrowSystemError("create file", temporary);
+  ::flock(file, LOCK_EX | LOCK_NB);
+  RemoveLeftovers(path);
   size_t done = 0;
   while (done < content.size()) {
     const ssize_t wrote = ::write(file, content.data() + done, content.size() - done);

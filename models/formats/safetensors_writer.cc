@@ -1,53 +1,30 @@
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <utility>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "models/formats/safetensors.h"
 
 namespace tnb {
 namespace {
 
 constexpr uint64_t kAlignment = 64;
-const char kUnfinished[] = ".part";  // followed by the writer's process id
 
 // Header room such that the data starts at a multiple of kAlignment.
 uint64_t RoundHeader(uint64_t bytes) { return (bytes + 8 + kAlignment - 1) / kAlignment * kAlignment - 8; }
-
-// Unfinished files of writers that were killed: nobody holds their lock, and on this machine there is no such
-// process.
-void RemoveLeftovers(const std::filesystem::path& path) {
-  namespace fs = std::filesystem;
-  const std::string prefix = path.filename().string() + kUnfinished;
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(fs::absolute(path).parent_path(), ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with(prefix)) continue;
-    pid_t process = 0;
-    const auto [end, error] =
-        std::from_chars(name.data() + prefix.size(), name.data() + name.size(), process);
-    if (error != std::errc() || end != name.data() + name.size() || process <= 0) continue;
-    if (::kill(process, 0) == 0 || errno != ESRCH) continue;
-    const int file = ::open(entry.path().c_str(), O_RDWR | O_CLOEXEC);
-    if (file < 0) continue;
-    if (::flock(file, LOCK_EX | LOCK_NB) == 0) ::unlink(entry.path().c_str());
-    ::close(file);
-  }
-}
 
 }  // namespace
 
 SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, uint64_t reserved_header_bytes,
                                      std::map<std::string, std::string> metadata)
     : path_(path),
-      temporary_(path.string() + kUnfinished + std::to_string(::getpid())),
+      temporary_(TemporaryBeside(path)),
       header_bytes_(RoundHeader(reserved_header_bytes)),
       metadata_(std::move(metadata)) {
   file_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

@@ -1,6 +1,12 @@
 #include "base/files.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstdlib>
+#include <fstream>
 #include <utility>
 
 #include "base/error.h"
@@ -21,6 +27,37 @@ TEST_CASE("what is written is read") {
   CHECK(ReadFile(folder / "f") == "new");
   // No temporary file stays behind.
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+}
+
+TEST_CASE("what killed writers left behind is removed, and nothing else") {
+  const testing::TemporaryFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  REQUIRE(::waitpid(child, nullptr, 0) == child);  // no such process any more
+  const std::string dead = std::to_string(child);
+  const auto leave = [&](const std::string& name) { std::ofstream(folder / name) << "half"; };
+  for (const char* end : {"", "x", "-1"}) leave("f.part" + dead + end);
+  leave("g.part" + dead);
+  leave("f.part" + std::to_string(::getppid()));  // its writer lives
+  leave("f.part");
+  WriteFileAtomically(folder / "f", "new");
+  CHECK(!std::filesystem::exists(folder / ("f.part" + dead)));
+  CHECK(std::filesystem::exists(folder / ("f.part" + dead + "x")));
+  CHECK(std::filesystem::exists(folder / ("f.part" + dead + "-1")));
+  CHECK(std::filesystem::exists(folder / ("g.part" + dead)));
+  CHECK(std::filesystem::exists(folder / ("f.part" + std::to_string(::getppid()))));
+  CHECK(std::filesystem::exists(folder / "f.part"));
+
+  // One whose lock is held is being written, perhaps on another machine.
+  leave("f.part" + dead);
+  const int held = ::open((folder / ("f.part" + dead)).c_str(), O_RDWR | O_CLOEXEC);
+  REQUIRE(::flock(held, LOCK_EX) == 0);
+  WriteFileAtomically(folder / "f", "newer");
+  CHECK(std::filesystem::exists(folder / ("f.part" + dead)));
+  ::close(held);
+  WriteFileAtomically(folder / "f", "newest");
+  CHECK(!std::filesystem::exists(folder / ("f.part" + dead)));
+  CHECK(ReadFile(folder / "f") == "newest");
 }
 
 TEST_CASE("errors name the file") {
