@@ -124,14 +124,6 @@ void CheckDriftSize(const RunRequest& request, const ModelConfig& config) {
                std::to_string(request.drift_tokens), "--drift-tokens", ""});
 }
 
-std::vector<std::string> SampleTasks() {
-  std::vector<std::string> names;
-  for (const std::string& name : ListTasks()) {
-    if (name.compare(0, 7, "sample-") == 0) names.push_back(name);
-  }
-  return names;
-}
-
 }  // namespace
 
 int64_t ScoringContext(const ModelConfig& config) { return std::min<int64_t>(config.context_length, 2048); }
@@ -158,7 +150,8 @@ Plan ExpandCells(RunRequest request) {
   Plan plan;
   const auto methods = Methods(request);
   const bool quality = std::count(request.phases.begin(), request.phases.end(), "quality") != 0;
-  if (request.tasks.empty()) request.tasks = SampleTasks();
+  if (request.tasks.empty()) request.tasks = {"sample-*"};
+  request.tasks = ExpandTaskNames(request.tasks);
   const TaskOptions options = {.data_dir = request.data_dir,
                                .limit = request.limit,
                                .num_fewshot = request.num_fewshot,

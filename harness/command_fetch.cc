@@ -148,7 +148,7 @@ void FetchOne(const std::string& name, const Options& options) {
   }
   const bool is_file = name.ends_with(".json") || name.find(".json#") != std::string::npos ||
                        name.starts_with("./") || name.starts_with("/");
-  if (is_file || std::find(known.begin(), known.end(), name) != known.end()) {
+  if (is_file || HasWildcard(name) || std::find(known.begin(), known.end(), name) != known.end()) {
     for (const std::string& task : SelectTasks({name}).tasks) FetchTask(LoadTaskSpec(task), options);
     return;
   }

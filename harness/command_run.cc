@@ -80,7 +80,8 @@ std::shared_ptr<Options> Declare(CLI::App& app) {
       ->capture_default_str();
   app.add_option(
       "--tasks", options->tasks,
-      "names of tasks or groups (mmlu), task files, or the perplexity of a text file: ppl.gptq:FILE, "
+      "names of tasks or groups (mmlu, 'xsum*': all that match), task files, or the perplexity of a text "
+      "file: ppl.gptq:FILE, "
       "ppl.llamacpp:FILE, ppl.lmeval:FILE (ppl.gptq-1024:FILE: windows of 1024 tokens); comma-separated "
       "(default: the sample-* tasks)");
   app.add_option("--data-dir", options->data_dir, "folder of the datasets");

@@ -1,5 +1,7 @@
 #include "tasks/family.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -8,6 +10,7 @@
 #include "base/files.h"
 #include "datasets/locate.h"
 #include "tasks/spec.h"
+#include "tasks/text_file.h"
 
 namespace tnb {
 namespace {
@@ -137,9 +140,58 @@ std::vector<TaskFamily> ListFamilies() {
   return families;
 }
 
+bool HasWildcard(const std::string& name) {
+  return !IsTaskPath(name) && !IsTextFileTask(name) && name.find_first_of("*?[") != std::string::npos;
+}
+
+std::vector<std::string> ExpandTaskNames(const std::vector<std::string>& names) {
+  if (std::none_of(names.begin(), names.end(), HasWildcard)) return names;
+  const std::vector<std::string> tasks = ListTasks();
+  const std::vector<TaskFamily> families = ListFamilies();
+  std::vector<std::string> expanded;
+  std::set<std::string> taken(names.begin(), names.end());
+  for (const std::string& name : names) {
+    if (!HasWildcard(name)) {
+      expanded.push_back(name);
+      continue;
+    }
+    const auto matches = [&](const std::string& known) {
+      return ::fnmatch(name.c_str(), known.c_str(), 0) == 0;
+    };
+    std::set<std::string> found, parts;
+    for (const TaskFamily& family : families) {
+      for (const TaskGroup& group : family.groups) {
+        if (!matches(group.name) || parts.count(group.name) != 0) continue;
+        found.insert(group.name);
+        parts.insert(group.tasks.begin(), group.tasks.end());
+        if (&group != &family.groups.front()) continue;
+        for (const TaskGroup& part : family.groups) parts.insert(part.name);
+      }
+    }
+    for (const std::string& task : tasks) {
+      if (matches(task) && parts.count(task) == 0) found.insert(task);
+    }
+    if (found.empty()) {
+      std::vector<std::string> known = tasks;
+      for (const TaskFamily& family : families) {
+        for (const TaskGroup& group : family.groups) known.push_back(group.name);
+      }
+      std::string letters = name;
+      std::erase_if(letters, [](char c) { return c == '*' || c == '?' || c == '[' || c == ']'; });
+      const std::string near = Nearest(letters, known);
+      throw Error(ErrorKind::kUsage, {"no task matches '" + name + "'", "", "", "--tasks",
+                                      near.empty() ? "tnbench list tasks" : "did you mean '" + near + "'?"});
+    }
+    for (const std::string& match : found) {
+      if (taken.insert(match).second) expanded.push_back(match);
+    }
+  }
+  return expanded;
+}
+
 TaskSelection SelectTasks(const std::vector<std::string>& names) {
   Selector selector;
-  for (const std::string& name : names) selector.Add(name);
+  for (const std::string& name : ExpandTaskNames(names)) selector.Add(name);
   return selector.Take();
 }
 

@@ -43,7 +43,13 @@ std::string TextOfMember(std::string text, const std::string& member);
 // The families in tasks/definitions, by name.
 std::vector<TaskFamily> ListFamilies();
 
-// What was asked for: names of tasks and groups, and paths of task files.
+// Shell wildcards (* ? [...]) stand for all tasks and groups that match, in alphabetical order, without those
+// that are named already or are part of a group that matches. Other names, paths and text files stay as they
+// are. Error{kUsage} with the nearest name when nothing matches.
+bool HasWildcard(const std::string& name);
+std::vector<std::string> ExpandTaskNames(const std::vector<std::string>& names);
+
+// What was asked for: names of tasks and groups, also with wildcards, and paths of task files.
 struct TaskSelection {
   std::vector<std::string> tasks;  // as LoadTaskSpec takes them, each once
   std::vector<TaskGroup> groups;   // whose metrics are wanted too

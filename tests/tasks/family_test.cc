@@ -105,6 +105,28 @@ TEST_CASE("groups are chosen by name, each task once") {
   CHECK_THROWS_AS(LoadTaskSpec("mmlu"), Error);  // a group is no task
 }
 
+TEST_CASE("wildcards stand for all tasks and groups that match") {
+  CHECK(ExpandTaskNames({"boolq", "hella*"}) == Names{"boolq", "hellaswag"});
+  CHECK(ExpandTaskNames({"arc_*", "boolq"}) == Names{"arc_challenge", "arc_easy", "boolq"});
+  CHECK(ExpandTaskNames({"truthfulqa_mc[12]"}) == Names{"truthfulqa_mc1", "truthfulqa_mc2"});
+  CHECK(ExpandTaskNames({"arc_eas?"}) == Names{"arc_easy"});
+  // Named already, before or after: once, where it is named.
+  CHECK(ExpandTaskNames({"arc_*", "arc_challenge"}) == Names{"arc_easy", "arc_challenge"});
+  CHECK(ExpandTaskNames({"arc_*", "*_easy"}) == Names{"arc_challenge", "arc_easy"});
+  // A group stands for its tasks, and the whole for its parts.
+  CHECK(ExpandTaskNames({"mmlu*"}) == Names{"mmlu", "mmlu_continuation"});
+  CHECK(ExpandTaskNames({"mmlu_ste*"}) == Names{"mmlu_stem"});
+  CHECK(ExpandTaskNames({"mmlu_anato*"}) == Names{"mmlu_anatomy", "mmlu_anatomy_continuation"});
+  CHECK(SelectTasks({"mmlu_ste*", "mmlu_anatomy"}).tasks.size() == 19);
+  // Files are the shell's business.
+  CHECK(ExpandTaskNames({"./my*.json", "ppl.gptq:a*.txt"}) == Names{"./my*.json", "ppl.gptq:a*.txt"});
+  CHECK(ExpandTaskNames({}).empty());
+  using Catch::Matchers::Contains;
+  CHECK_THAT(UsageError({"helaswag*"}), Contains("no task matches 'helaswag*'") && Contains("'hellaswag'?"));
+  CHECK_THAT(UsageError({"zzzzzzzzzz*"}), Contains("tnbench list tasks"));
+  CHECK_THAT(UsageError({"[*"}), Contains("no task matches"));
+}
+
 TEST_CASE("pitfall 13: a group's mean is over items, its error pooled") {
   // By hand: (10 * 0.5 + 30 * 0.9) / 40; sqrt((9 * 0.1^2 * 10 + 29 * 0.05^2 * 30) / 38 / 40).
   const auto rows = AggregateGroup({{Metric(0.5, 0.1, 10)}, {Metric(0.9, 0.05, 30)}});
