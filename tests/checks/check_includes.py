@@ -1,6 +1,6 @@
 """check_includes.py ROOT: the folders depend on each other downwards only.
 
-harness -> {methods, tasks, reports} -> {models, datasets, records} -> base. A folder may include itself and what lies
+harness -> {methods, tasks, reports, verify} -> {models, datasets, records} -> base. A folder may include itself and what lies
 on lower levels; tests may include everything, and nothing may include tests. Quoted includes name a file from the
 root, or one that the build generates: a CMakeLists.txt then names it.
 """
@@ -11,7 +11,7 @@ import sys
 
 import sources
 
-LEVELS = [["base"], ["models", "datasets", "records"], ["methods", "tasks", "reports"], ["harness"], ["tests"]]
+LEVELS = [["base"], ["models", "datasets", "records"], ["methods", "tasks", "reports", "verify"], ["harness"], ["tests"]]
 LEVEL = {folder: number for number, folders in enumerate(LEVELS) for folder in folders}
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 
