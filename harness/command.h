@@ -36,6 +36,7 @@ std::function<int()> DeclareWorker(CLI::App& app);
 std::function<int()> DeclareSweep(CLI::App& app);
 std::function<int()> DeclareNightly(CLI::App& app);
 std::function<int()> DeclareClaims(CLI::App& app);
+std::function<int()> DeclareVerify(CLI::App& app);
 std::function<int()> DeclareRerun(CLI::App& app);
 std::function<int()> DeclareMerge(CLI::App& app);
 
@@ -53,6 +54,8 @@ RunOptions DeclareRunOptions(CLI::App& app);
 RunRequest ParseRunArguments(const std::vector<std::string>& arguments, const std::string& where);
 // As a shell takes it: quoted only where it has to be.
 std::string ShellQuoted(const std::string& text);
+// This program's own command line as typed, for the record; quoted so that it can be typed again.
+std::string CommandLine();
 // The words of such a line. Error{kData} for an open quote.
 std::vector<std::string> ShellWords(const std::string& line);
 

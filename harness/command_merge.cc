@@ -36,6 +36,7 @@ int Merge(const Options& options) {
     std::cout << source << ": " << counts.runs << " runs with " << counts.items << " items copied, "
               << counts.known << " known already";
     if (counts.unfinished != 0) std::cout << ", " << counts.unfinished << " left out: not finished yet";
+    if (counts.measurements != 0) std::cout << ", " << counts.measurements << " measurements copied";
     std::cout << "\n";
   }
   return 0;

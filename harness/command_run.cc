@@ -1,4 +1,3 @@
-#include <fstream>
 #include <iostream>
 #include <memory>
 
@@ -20,14 +19,6 @@ struct Options {
   std::string data_dir, artefacts, drift_text;
   bool no_base = false, json = false;
 };
-
-// As typed, for the record; quoted so that it can be typed again.
-std::string CommandLine() {
-  std::ifstream input("/proc/self/cmdline", std::ios::binary);
-  std::string text, line;
-  while (std::getline(input, text, '\0')) line += line.empty() ? "tnbench" : " " + ShellQuoted(text);
-  return line;
-}
 
 void PrintReport(const Store& store, const std::vector<int64_t>& runs, const std::string& base, bool json) {
   ReportOptions report;

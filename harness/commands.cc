@@ -31,6 +31,11 @@ const std::vector<CommandEntry>& Commands() {
        "  tnbench claims compactifai --db results.db\n"
        "  tnbench claims compactifai --run --model smollm2-135m --limit 100 --data-dir DIR",
        false, DeclareClaims},
+      {"verify", "promises checked on this machine: deviations against their tolerances",
+       "  tnbench verify invariance --model smollm2-135m --method fp32,int8,mpo+int8\n"
+       "  tnbench verify invariance --model tinyllama-1.1b --weights random --method bf16\n"
+       "exit codes: 0 within the tolerances, 1 beyond, 2 usage",
+       false, DeclareVerify},
       {"rerun", "a run again, from its row: reproduced, numerically equal or different",
        "  tnbench rerun 3\n"
        "  tnbench rerun 3 --phases compress,quality --data-dir DIR",

@@ -1,12 +1,10 @@
 // Compress: every linear is read, changed by the method's stages, measured and written before the next one is
 // read, so the peak memory is that of the largest linear, not of the model.
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
 #include <bit>
 #include <chrono>
-#include <cmath>
 #include <filesystem>
 #include <map>
 
@@ -15,8 +13,8 @@
 #include "harness/calibration.h"
 #include "harness/memory.h"
 #include "harness/phase.h"
+#include "harness/weight_supply.h"
 #include "methods/recipe.h"
-#include "models/checkpoint.h"
 #include "models/engine/artefact.h"
 #include "models/engine/model.h"
 #include "models/formats/grid.h"
@@ -24,67 +22,18 @@
 namespace tnb {
 namespace {
 
-// Where the weights come from: a checkpoint, or a normal distribution.
-class WeightSupply {
- public:
-  WeightSupply(const Json& spec, const Recipe& recipe) {
-    const Json model = Require<Json>(spec, "model", "spec");
-    config_ = ConfigFromJson(Require<Json>(model, "config", "spec"), "spec");
-    source_.name = Require<std::string>(model, "name", "spec");
-    source_.path = Require<std::string>(model, "path", "spec");
-    source_.hash = Require<std::string>(model, "hash", "spec");
-    source_.random_weights = Require<bool>(model, "random", "spec");
-    if (source_.random_weights) {
-      if (!RewritingText(recipe).empty()) {
-        throw Error(ErrorKind::kUsage, recipe.stages[0].text + " needs the weights of a checkpoint",
-                    "leave out --weights random");
-      }
-      seed_ = Require<uint64_t>(spec.at("settings"), "seed", "spec");
-      return;
-    }
-    checkpoint_ = OpenCheckpoint(source_.path);
-    source_.tokenizer = checkpoint_->tokenizer();
-    if (checkpoint_->config() != config_) {
-      throw Error(ErrorKind::kData,
-                  {"the checkpoint changed while it was being measured", "", "", source_.path, ""});
-    }
-    checkpoint_ = Rewrite(recipe, checkpoint_);
-    config_ = checkpoint_->config();
-  }
-
-  const ModelConfig& config() const { return config_; }
-  const ModelSource& source() const { return source_; }
-
-  at::Tensor Norm(const std::string& name, int64_t size) const {
-    if (!checkpoint_) return at::ones({size}, at::kFloat);
-    at::Tensor values = at::empty({size}, at::kFloat);
-    checkpoint_->Read(name, 0, size, values.mutable_data_ptr<float>());
-    return values;
-  }
-
-  // Random weights depend on the seed and the linear's place only; their deviation, 1/sqrt(columns), keeps
-  // activations in range.
-  std::unique_ptr<Linear> Read(const LinearSlot& slot, int64_t rows, int64_t cols) const {
-    if (checkpoint_) return ReadLinear(*checkpoint_, slot, rows, cols);
-    auto generator = at::make_generator<at::CPUGeneratorImpl>(seed_ * 1000003 + PlaceOf(slot));
-    at::Tensor values = at::empty({rows, cols}, at::kFloat);
-    values.normal_(0, 1 / std::sqrt(static_cast<double>(cols)), generator);
-    return MakeDenseLinear(MakeDenseWeight(values));
-  }
-
- private:
-  // The number of a slot in the order of Model::Slots.
-  uint64_t PlaceOf(const LinearSlot& slot) const {
-    if (slot.kind == LinearKind::kEmbedding) return 0;
-    if (slot.kind == LinearKind::kHead) return 1 + 7 * static_cast<uint64_t>(config_.block_count);
-    return 1 + 7 * static_cast<uint64_t>(slot.block) + static_cast<uint64_t>(slot.kind);
-  }
-
-  ModelConfig config_;
-  ModelSource source_;
-  std::shared_ptr<const Checkpoint> checkpoint_;
-  uint64_t seed_ = 0;
-};
+// Where the weights come from, as the spec says.
+WeightSupply SupplyOf(const Json& spec, const Recipe& recipe) {
+  const Json model = Require<Json>(spec, "model", "spec");
+  ModelSource source;
+  source.name = Require<std::string>(model, "name", "spec");
+  source.path = Require<std::string>(model, "path", "spec");
+  source.hash = Require<std::string>(model, "hash", "spec");
+  source.random_weights = Require<bool>(model, "random", "spec");
+  const auto seed = source.random_weights ? Require<uint64_t>(spec.at("settings"), "seed", "spec") : 0;
+  return WeightSupply(ConfigFromJson(Require<Json>(model, "config", "spec"), "spec"), std::move(source), seed,
+                      recipe);
+}
 
 struct StageTotal {
   double seconds = 0;
@@ -191,27 +140,7 @@ void Prepare(const Json& spec, const WeightSupply& supply, const std::filesystem
   CalibrationService statistics({supply.config(), norm, read}, supply.source(), RewritingText(recipe),
                                 std::move(texts), folder, emit);
   int64_t linears = 0;  // that the stage at hand will look at
-  const VisitLinears visit_linears = [&](const auto& wanted, const auto& visit) {
-    const auto for_each = [&](const auto& take) {
-      BuildModel(
-          supply.config(), [](const std::string&, int64_t) { return at::Tensor(); },
-          [&](const LinearSlot& place, int64_t rows, int64_t cols) {
-            if (wanted(place)) take(place, rows, cols);
-            return std::unique_ptr<Linear>();
-          });
-    };
-    linears = 0;
-    for_each([&](const LinearSlot&, int64_t, int64_t) { ++linears; });
-    for_each([&](const LinearSlot& place, int64_t rows, int64_t cols) {
-      LinearSlot slot;
-      slot.name = place.name;
-      slot.kind = place.kind;
-      slot.block = place.block;
-      slot.linear = supply.Read(place, rows, cols);
-      visit(slot);
-    });
-  };
-  PrepareRecipe(recipe, &statistics, visit_linears, [&](const std::string& title, int64_t done) {
+  PrepareRecipe(recipe, &statistics, supply.Visitor(&linears), [&](const std::string& title, int64_t done) {
     emit.Progress(title, done, linears, "linears");
   });
 }
@@ -221,7 +150,7 @@ void Prepare(const Json& spec, const WeightSupply& supply, const std::filesystem
 void RunCompress(const Json& spec, Emitter& emit) {
   const auto start = std::chrono::steady_clock::now();
   Recipe recipe = ParseRecipe(Require<std::string>(spec, "method", "spec"));
-  WeightSupply supply(spec, recipe);
+  const WeightSupply supply = SupplyOf(spec, recipe);
   // What a reduction is relative to: the model as it came, whatever a stage makes of its head.
   const ModelConfig original = ConfigFromJson(spec.at("model").at("config"), "spec");
   const std::filesystem::path path = Require<std::string>(spec.at("artefact"), "path", "spec");
@@ -246,11 +175,7 @@ void RunCompress(const Json& spec, Emitter& emit) {
   };
   // Returns no linear: what has been written is not needed any more.
   const auto fill = [&](const LinearSlot& place, int64_t rows, int64_t cols) {
-    LinearSlot slot;
-    slot.name = place.name;
-    slot.kind = place.kind;
-    slot.block = place.block;
-    slot.linear = supply.Read(place, rows, cols);
+    LinearSlot slot = supply.ReadSlot(place, rows, cols);
     Json layers = Json::array();
     const Json grid = supply.source().random_weights ? Json() : grids.Look(slot);
     for (const LayerOutcome& outcome : ApplyRecipe(recipe, slot)) {

@@ -1,4 +1,6 @@
 // Command lines as text: quoted as a POSIX shell reads them.
+#include <fstream>
+
 #include "base/error.h"
 #include "harness/command.h"
 
@@ -16,6 +18,13 @@ std::string ShellQuoted(const std::string& text) {
     }
   }
   return quoted + "'";
+}
+
+std::string CommandLine() {
+  std::ifstream input("/proc/self/cmdline", std::ios::binary);
+  std::string text, line;
+  while (std::getline(input, text, '\0')) line += line.empty() ? "tnbench" : " " + ShellQuoted(text);
+  return line;
 }
 
 std::vector<std::string> ShellWords(const std::string& line) {

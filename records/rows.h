@@ -244,6 +244,24 @@ struct AcceptanceRow {
   std::string accepted{};  // when; set by the Store
 };
 
+// A number of a machine that belongs to no run: a limit, the noise of its timings, a kernel, a verification.
+struct MeasurementRow {
+  int64_t id = 0;
+  std::string uuid{};  // set by the Store: the key of the row in every file
+  int64_t machine_id = 0;
+  int64_t build_id = 0;
+  std::string measured{};             // set by the Store
+  std::string command{};              // command line
+  std::string kind{};                 // "limit" "noise" "kernel" "sweep", or a verification's name
+  std::string subject{};              // "smollm2-135m int8@all"; empty: the machine itself
+  std::string name{};                 // "read", "prefill_512", "threads"
+  Json settings = Json::object();     // what else can change the value: threads, depth ...
+  double value = 0;                   // of noise: the ratio of two measurements of the same thing
+  std::string unit{};                 // "B/s", "tokens/s", "ratio"; not empty
+  std::optional<double> tolerance{};  // what the value should not exceed
+  Json detail = Json::object();       // raw samples, shares ...
+};
+
 // A run with what it refers to.
 struct RunView {
   RunRow run{};

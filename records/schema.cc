@@ -323,10 +323,42 @@ CREATE TABLE acceptance (
 ) STRICT;
 )sql";
 
+// What is measured outside of runs: limits and noise of machines, kernels, verifications.
+const char kVersion5[] = R"sql(
+-- One number of a machine that belongs to no run (tnbench bench, tnbench verify). kind: limit, noise, kernel,
+-- sweep, or the verification; subject: model and method, or '' for the machine itself. Where there is a tolerance
+-- the value should not exceed it.
+CREATE TABLE measurement (
+  id INTEGER PRIMARY KEY,
+  uuid TEXT NOT NULL UNIQUE,
+  machine_id INTEGER NOT NULL REFERENCES machine,
+  build_id INTEGER NOT NULL REFERENCES build,
+  measured TEXT NOT NULL,
+  command TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind <> ''),
+  subject TEXT NOT NULL,
+  name TEXT NOT NULL CHECK (name <> ''),
+  settings TEXT NOT NULL CHECK (json_valid(settings)),
+  value REAL NOT NULL,
+  unit TEXT NOT NULL CHECK (unit <> ''),
+  tolerance REAL,
+  detail TEXT NOT NULL CHECK (json_valid(detail))
+) STRICT;
+CREATE INDEX measurement_kind ON measurement (kind, machine_id);
+
+-- The same with machine and commit by name.
+CREATE VIEW measurement_overview AS
+SELECT m.uuid, ma.name AS machine, ma.hash AS machine_hash, b.commit_name, m.measured, m.command, m.kind,
+       m.subject, m.name, m.settings, m.value, m.unit, m.tolerance, m.detail
+FROM measurement m
+JOIN machine ma ON ma.id = m.machine_id
+JOIN build b ON b.id = m.build_id;
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& Migrations() {
-  static const std::vector<std::string> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4};
+  static const std::vector<std::string> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
   return kMigrations;
 }
 

@@ -57,6 +57,7 @@ struct MergeCounts {
   int64_t unfinished = 0;  // still running over there, or sharing the phase of a run that is: left out
   int64_t items = 0;       // of the copied runs
   int64_t change_points = 0;
+  int64_t measurements = 0;
 };
 
 // The cells of an exported row, in the order of the columns: null, number or text.
@@ -132,10 +133,13 @@ class Store {
   // Once a (run, suite, series): a later reason replaces the earlier one. Error{kUsage} without a reason.
   void PutAcceptance(const AcceptanceRow& row);
 
+  // `machine_id`, `build_id`, `kind`, `name` and `unit` are required.
+  void AddMeasurements(const std::vector<MeasurementRow>& rows);
+
   // Copies all finished runs of another results database that are not here yet, and change points and
-  // acceptances also of those that are. Models, methods, machines, protocols ... are known by hash, runs by
-  // uuid: merging twice changes nothing. All or nothing.
-  // Error{kUsage} when it is this file itself.
+  // acceptances also of those that are; and measurements. Models, methods, machines, protocols ... are known
+  // by hash, runs by uuid: merging twice changes nothing. All or nothing. Error{kUsage} when it is this file
+  // itself.
   MergeCounts Merge(const std::filesystem::path& other);
 
   // Gives rows of `from_phase` to `to_phase` as well: items of `task` with a document below `below` that it
@@ -173,10 +177,15 @@ class Store {
   // By run and series.
   std::vector<AcceptanceRow> Acceptances(const std::string& suite) const;
 
-  // What Export knows: "runs", "phases", "metrics", "layers", "items", "samples", "changes", "acceptances".
+  // Of one kind (empty: all) on the machine of this hash (empty: all), oldest first.
+  std::vector<MeasurementRow> Measurements(const std::string& kind,
+                                           const std::string& machine_hash = "") const;
+
+  // What Export knows: "runs", "phases", "metrics", "layers", "items", "samples", "changes", "acceptances",
+  // "measurements".
   static std::vector<std::string> ExportTables();
   // The rows of a view, run by run, streamed: `columns` first, once, then every row. `runs` empty: all.
-  // Error{kUsage} for an unknown table.
+  // Error{kUsage} for an unknown table, and for `runs` with measurements, which belong to none.
   void Export(const std::string& table, const std::vector<int64_t>& runs,
               const std::function<void(const std::vector<std::string>& columns)>& columns,
               const std::function<void(const ExportedRow& row)>& row) const;

@@ -1,4 +1,4 @@
-// Store: rows for other programs, change points and acceptances.
+// Store: rows for other programs, change points, acceptances and measurements.
 #include <fmt/format.h>
 
 #include <map>
@@ -13,6 +13,7 @@ namespace {
 struct ExportQuery {
   const char* view;
   const char* order;
+  bool of_runs = true;
 };
 
 const std::map<std::string, ExportQuery>& ExportQueries() {
@@ -24,7 +25,8 @@ const std::map<std::string, ExportQuery>& ExportQueries() {
       {"items", {"item_overview", "run_id, task, doc_index"}},
       {"samples", {"sample_overview", "run_id, benchmark, variant, repetition"}},
       {"changes", {"change_point", "run_id, suite, series"}},
-      {"acceptances", {"acceptance", "run_id, suite, series"}}};
+      {"acceptances", {"acceptance", "run_id, suite, series"}},
+      {"measurements", {"measurement_overview", "measured, kind, subject, name, uuid", false}}};
   return queries;
 }
 
@@ -56,6 +58,9 @@ void Store::Export(const std::string& table, const std::vector<int64_t>& runs,
     std::string known;
     for (const std::string& name : ExportTables()) known += (known.empty() ? "" : ", ") + name;
     throw Error(ErrorKind::kUsage, {"there is no such table to export", known, "'" + table + "'", "", ""});
+  }
+  if (!runs.empty() && !query->second.of_runs) {
+    throw Error(ErrorKind::kUsage, "the " + table + " belong to no run", "leave out the run");
   }
   std::string chosen;
   for (const int64_t run : runs) chosen += (chosen.empty() ? "" : ", ") + std::to_string(run);
@@ -115,6 +120,40 @@ std::vector<AcceptanceRow> Store::Acceptances(const std::string& suite) const {
       row.series = cursor.Text();
       row.reason = cursor.Text();
       row.accepted = cursor.Text();
+      rows.push_back(std::move(row));
+    }
+  });
+  return rows;
+}
+
+std::vector<MeasurementRow> Store::Measurements(const std::string& kind,
+                                                const std::string& machine_hash) const {
+  std::vector<MeasurementRow> rows;
+  Read("reading the measurements", [&] {
+    SQLite::Statement statement(
+        *database_,
+        "SELECT m.id, m.uuid, m.machine_id, m.build_id, m.measured, m.command, m.kind, m.subject, m.name, "
+        "m.settings, m.value, m.unit, m.tolerance, m.detail FROM measurement m "
+        "JOIN machine ma ON ma.id = m.machine_id "
+        "WHERE (?1 = '' OR m.kind = ?1) AND (?2 = '' OR ma.hash = ?2) ORDER BY m.measured, m.id");
+    Bind(statement, kind, machine_hash);
+    while (statement.executeStep()) {
+      Cursor cursor(statement);
+      MeasurementRow row;
+      row.id = cursor.Int();
+      row.uuid = cursor.Text();
+      row.machine_id = cursor.Int();
+      row.build_id = cursor.Int();
+      row.measured = cursor.Text();
+      row.command = cursor.Text();
+      row.kind = cursor.Text();
+      row.subject = cursor.Text();
+      row.name = cursor.Text();
+      row.settings = cursor.Value();
+      row.value = cursor.Real();
+      row.unit = cursor.Text();
+      row.tolerance = cursor.OptionalReal();
+      row.detail = cursor.Value();
       rows.push_back(std::move(row));
     }
   });

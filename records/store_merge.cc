@@ -2,7 +2,8 @@
 //
 // Ids are local to a file, so that every reference is translated through a temporary table (old id, new id)
 // of the table it points to. What points where is read from the schema itself (pragma foreign_key_list), so
-// that a column added later is copied as well; a new table has to be named in kOwned or kSaidLater.
+// that a column added later is copied as well; a new table has to be named in one of the
+// lists below.
 #include <fmt/format.h>
 
 #include <map>
@@ -19,6 +20,8 @@ const char* const kShared[] = {"machine", "build", "model", "dataset", "protocol
 const char* const kOwned[] = {"stage", "layer", "metric", "item", "sample", "artefact", "log"};
 // Said about a run later, maybe after it was merged; unique by content.
 const char* const kSaidLater[] = {"change_point", "acceptance"};
+// Of machines, not of runs; known by uuid.
+const char kMeasured[] = "measurement";
 
 struct TableColumns {
   std::vector<std::string> names;                 // without id
@@ -93,6 +96,7 @@ class Merger {
           CopyStatement(database_, table, "INSERT OR IGNORE", "t.run_id IN (SELECT old FROM temp.map_run)"));
       if (std::string(table) == "change_point") counts_.change_points = rows;
     }
+    counts_.measurements = database_.exec(CopyStatement(database_, kMeasured, "INSERT OR IGNORE", ""));
     return counts_;
   }
 

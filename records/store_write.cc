@@ -399,4 +399,16 @@ void Store::PutAcceptance(const AcceptanceRow& row) {
   });
 }
 
+void Store::AddMeasurements(const std::vector<MeasurementRow>& rows) {
+  Write("recording measurements", [&] {
+    for (const MeasurementRow& row : rows) {
+      Execute(*database_,
+              "INSERT INTO measurement (uuid, machine_id, build_id, measured, command, kind, subject, name, "
+              "settings, value, unit, tolerance, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+              NewUuid(), row.machine_id, row.build_id, Now(), row.command, row.kind, row.subject, row.name,
+              row.settings, row.value, row.unit, row.tolerance, row.detail);
+    }
+  });
+}
+
 }  // namespace tnb

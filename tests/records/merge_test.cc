@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 #include <set>
 
@@ -46,6 +47,14 @@ int64_t AddFullRun(Store& store, const std::string& method, int items = 3) {
   store.PutChangePoint(
       {.run_id = run, .suite = "s", .series = "q", .level_before = 1, .level_after = 2, .unit = "s"});
   store.PutAcceptance({.run_id = run, .suite = "s", .series = "q", .reason = "meant so"});
+  const RunView view = store.Run(run);
+  const MeasurementRow limit = {.machine_id = view.machine.id,
+                                .build_id = view.build.id,
+                                .kind = "limit",
+                                .name = "read",
+                                .value = 5e10,
+                                .unit = "B/s"};
+  store.AddMeasurements({limit});
   return run;
 }
 
@@ -143,6 +152,51 @@ TEST_CASE("what cannot be merged is refused and changes nothing") {
   CHECK(store.Runs().size() == 1);
 }
 
+TEST_CASE("measurements of machines are merged once, and refuse a run") {
+  const testing::TemporaryFolder folder;
+  const auto add = [](Store& store, const std::string& machine, double value) {
+    const MeasurementRow row = {
+        .machine_id = store.PutMachine({.name = machine, .facts = {{"cpu", machine}}}),
+        .build_id = store.PutBuild({.commit = "abc", .facts = {{"compiler", "gcc"}}}),
+        .command = "tnbench bench",
+        .kind = "noise",
+        .name = "decode_32",
+        .settings = {{"threads", 2}},
+        .value = value,
+        .unit = "ratio",
+        .tolerance = 0.5,
+        .detail = {{"samples", {1.5, 2}}}};
+    store.AddMeasurements({row});
+  };
+  Store a = Store::Open(folder / "a.db"), b = Store::Open(folder / "b.db");
+  add(a, "laptop", 1.01);
+  add(b, "server", 1.02);
+  add(b, "laptop", 1.03);
+  CHECK(a.Merge(folder / "b.db").measurements == 2);
+  CHECK(a.Merge(folder / "b.db").measurements == 0);
+  CHECK(a.Measurements("noise").size() == 3);
+  CHECK(a.Measurements("").size() == 3);
+  CHECK(a.Measurements("limit").empty());
+  const std::string laptop = HashOf({{"cpu", "laptop"}});
+  const std::vector<MeasurementRow> rows = a.Measurements("noise", laptop);
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].value == 1.01);
+  CHECK(rows[1].value == 1.03);
+  CHECK(rows[1].settings == Json({{"threads", 2}}));
+  CHECK(rows[1].tolerance == 0.5);
+  CHECK(rows[1].detail["samples"][1] == 2);
+  CHECK_THROWS_WITH(a.Export(
+                        "measurements", {1}, [](const auto&) {}, [](const auto&) {}),
+                    Contains("belong to no run"));
+  MeasurementRow nameless = rows[0];
+  nameless.name.clear();
+  CHECK_THROWS_AS(a.AddMeasurements({nameless}), Error);
+  MeasurementRow broken = rows[0];
+  broken.value = std::nan("");
+  CHECK_THROWS_AS(a.AddMeasurements({rows[0], broken}), Error);
+  CHECK(a.Measurements("").size() == 3);  // all or nothing
+}
+
 TEST_CASE("merge knows every table of the schema") {
   const testing::TemporaryFolder folder;
   Store store = Store::Open(folder / "a.db");
@@ -154,8 +208,8 @@ TEST_CASE("merge knows every table of the schema") {
   while (statement.executeStep()) tables.insert(statement.getColumn(0).getString());
   // A table that is added has to be added to records/store_merge.cc, too.
   CHECK(tables == std::set<std::string>{"acceptance", "artefact", "build", "cell", "change_point", "dataset",
-                                        "item", "layer", "log", "machine", "method", "metric", "model",
-                                        "phase", "protocol", "run", "sample", "stage"});
+                                        "item", "layer", "log", "machine", "measurement", "method", "metric",
+                                        "model", "phase", "protocol", "run", "sample", "stage"});
 }
 
 // Two drivers that write runs into one file, and a reader that sees whole transactions only.

@@ -90,6 +90,10 @@ void CheckMigrated(int version, Store& store) {
                               .unit = "x"}));
   store.PutAcceptance({.run_id = 1, .suite = "s", .series = "speed.decode_64", .reason = "why not"});
   CHECK(store.Acceptances("s").at(0).reason == "why not");
+  store.AddMeasurements(
+      {{.machine_id = 1, .build_id = 1, .kind = "limit", .name = "read", .value = 5e10, .unit = "B/s"}});
+  CHECK(store.Measurements("limit").at(0).value == 5e10);
+  CHECK_FALSE(store.Measurements("limit").at(0).tolerance);
   for (const std::string& table : Store::ExportTables()) {
     CAPTURE(table);
     int64_t rows = 0;

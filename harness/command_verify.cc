@@ -1,0 +1,84 @@
+#include <iostream>
+#include <memory>
+
+#include "harness/command.h"
+#include "harness/facts.h"
+#include "harness/verification.h"
+#include "records/store.h"
+#include "reports/numbers.h"
+#include "reports/table.h"
+
+namespace tnb {
+namespace {
+
+struct Options {
+  const VerificationEntry* chosen = nullptr;
+  Verification verification;
+  std::string db = "tnbench.db";
+  bool json = false;
+};
+
+bool Passes(const MeasurementRow& row) { return !row.tolerance || row.value <= *row.tolerance; }
+
+Table TableOf(const std::string& name, const std::vector<MeasurementRow>& rows) {
+  Table table{.caption = name,
+              .columns = {{.title = "subject", .alignment = Alignment::kLeft, .key = "subject"},
+                          {.title = "check", .alignment = Alignment::kLeft, .key = "check"},
+                          {.title = "found", .key = "found"},
+                          {.title = "allowed", .key = "allowed"},
+                          {.title = "unit", .alignment = Alignment::kLeft, .key = "unit"},
+                          {.title = "verdict", .alignment = Alignment::kLeft, .key = "verdict"}}};
+  for (const MeasurementRow& row : rows) {
+    const Cell allowed = row.tolerance ? Cell{.text = FormatNumber(*row.tolerance), .value = *row.tolerance}
+                                       : Cell{.text = "not stated"};
+    table.rows.push_back({{.text = row.subject},
+                          {.text = row.name},
+                          {.text = FormatNumber(row.value), .value = row.value},
+                          allowed,
+                          {.text = row.unit},
+                          {.text = !row.tolerance ? ""
+                                   : Passes(row)  ? "holds"
+                                                  : "beyond"}});
+  }
+  return table;
+}
+
+int Verify(const Options& options) {
+  const std::string name = options.chosen->name;
+  Store store = Store::Open(options.db);  // before the work: it may not be writable
+  std::vector<MeasurementRow> rows = options.verification();
+  bool all = true;
+  for (MeasurementRow& row : rows) {
+    row.machine_id = store.PutMachine(ThisMachine());
+    row.build_id = store.PutBuild(ThisBuild());
+    row.command = CommandLine();
+    row.kind = name;
+    all = all && Passes(row);
+  }
+  store.AddMeasurements(rows);
+  const Table table = TableOf(name, rows);
+  std::cout << (options.json ? ToJson(table).dump(2) + "\n" : RenderMarkdown(table));
+  return all ? 0 : 1;
+}
+
+}  // namespace
+
+std::function<int()> DeclareVerify(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.require_subcommand(1);
+  app.add_option("--db", options->db, "results database that keeps what was found")->capture_default_str();
+  app.add_flag("--json", options->json, "print the table as JSON");
+  for (const VerificationEntry& entry : Verifications()) {
+    CLI::App* sub = app.add_subcommand(entry.name, entry.summary);
+    sub->fallthrough();
+    sub->footer("Examples:\n" + std::string(entry.examples));
+    const Verification verification = entry.declare(*sub);
+    sub->callback([options, verification, &entry] {
+      options->chosen = &entry;
+      options->verification = verification;
+    });
+  }
+  return [options] { return Verify(*options); };
+}
+
+}  // namespace tnb
