@@ -25,6 +25,7 @@ const std::vector<CommandEntry>& Commands();
 
 std::function<int()> DeclareRun(CLI::App& app);
 std::function<int()> DeclareEval(CLI::App& app);
+std::function<int()> DeclareBench(CLI::App& app);
 std::function<int()> DeclareReport(CLI::App& app);
 std::function<int()> DeclareFetch(CLI::App& app);
 std::function<int()> DeclareCompare(CLI::App& app);

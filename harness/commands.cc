@@ -31,6 +31,12 @@ const std::vector<CommandEntry>& Commands() {
        "  tnbench claims compactifai --db results.db\n"
        "  tnbench claims compactifai --run --model smollm2-135m --limit 100 --data-dir DIR",
        false, DeclareClaims},
+      {"bench", "the machine's limits, kernels and speed against them; no files needed",
+       "  tnbench bench\n"
+       "  tnbench bench --model llama3.2-1b --method bf16,int8,int4 -p 128,512 -n 32 -d 0,1024 -t 1,2\n"
+       "  tnbench bench -p 0 -n 0 --kernels\n"
+       "  tnbench bench --noise-floor -r 10   (what comparisons on this machine have to exceed)",
+       false, DeclareBench},
       {"verify", "promises checked on this machine: deviations against their tolerances",
        "  tnbench verify invariance --model smollm2-135m --method fp32,int8,mpo+int8\n"
        "  tnbench verify invariance --model tinyllama-1.1b --weights random --method bf16\n"

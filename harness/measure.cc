@@ -6,6 +6,8 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/progress.h"
+#include "harness/memory.h"
 #include "reports/statistics.h"
 
 namespace tnb {
@@ -47,19 +49,28 @@ size_t OutsideMedianInterval(size_t n) {
 
 }  // namespace
 
-void RunTimings(const std::vector<Timing>& timings, Emitter& emit) {
+std::vector<std::vector<double>> TimeInterleaved(const std::vector<Timing>& timings,
+                                                 const std::function<void()>& progress) {
   std::string program = "tnbench", interleave = "--benchmark_enable_random_interleaving=true";
   char* arguments[] = {program.data(), interleave.data(), nullptr};
   int count = 2;
   benchmark::Initialize(&count, arguments);
   benchmark::ClearRegisteredBenchmarks();
-  int64_t done = 0, total = 0;
-  for (const Timing& timing : timings) total += 1 + timing.repetitions;
-  const auto progress = [&] { emit.Progress("", ++done, total, "repetitions"); };
   const auto id = [](size_t i) { return "timing" + std::to_string(i); };
+  std::vector<double> warm_ups;
+  std::vector<int> repetitions;
   for (size_t i = 0; i < timings.size(); ++i) {
-    timings[i].run();  // fills caches, touches memory, lets the kernels choose
+    const Timing& timing = timings[i];
+    // Fills caches, touches memory, lets the kernels choose.
+    warm_ups.push_back(timing.warm_up > 0 ? timing.warm_up : timing.run());
+    repetitions.push_back(timing.repetitions);
+    if (timing.budget > 0) {
+      const double most = std::min<double>(timing.budget / warm_ups[i], timing.repetitions);
+      repetitions[i] = static_cast<int>(most);
+    }
+    for (int left_out = repetitions[i]; left_out < timing.repetitions; ++left_out) progress();
     progress();
+    if (repetitions[i] == 0) continue;
     benchmark::RegisterBenchmark(id(i).c_str(),
                                  [&, i](benchmark::State& state) {
                                    for ([[maybe_unused]] auto iteration : state) {
@@ -69,23 +80,41 @@ void RunTimings(const std::vector<Timing>& timings, Emitter& emit) {
                                  })
         ->UseManualTime()
         ->Iterations(1)
-        ->Repetitions(timings[i].repetitions)
+        ->Repetitions(repetitions[i])
         ->Unit(benchmark::kSecond);
   }
   Keeper keeper;
-  benchmark::RunSpecifiedBenchmarks(&keeper);
+  const auto some = [](int count) { return count > 0; };
+  // With none registered it would complain.
+  if (std::any_of(repetitions.begin(), repetitions.end(), some)) benchmark::RunSpecifiedBenchmarks(&keeper);
   benchmark::ClearRegisteredBenchmarks();
+  std::vector<std::vector<double>> all;
   for (size_t i = 0; i < timings.size(); ++i) {
-    const std::vector<double>& seconds = keeper.Of(id(i));
-    if (seconds.size() != static_cast<size_t>(timings[i].repetitions)) {
-      throw Error(ErrorKind::kInternal, {"repetitions are missing", std::to_string(timings[i].repetitions),
-                                         std::to_string(seconds.size()), timings[i].name, ""});
+    all.push_back(repetitions[i] == 0 ? std::vector<double>{warm_ups[i]} : keeper.Of(id(i)));
+    if (all[i].size() != static_cast<size_t>(std::max(1, repetitions[i]))) {
+      throw Error(ErrorKind::kInternal, {"repetitions are missing", std::to_string(repetitions[i]),
+                                         std::to_string(all[i].size()), timings[i].name, ""});
     }
+  }
+  return all;
+}
+
+void RunTimings(const std::vector<Timing>& timings, Emitter& emit) {
+  int64_t done = 0, total = 0;
+  for (const Timing& timing : timings) total += 1 + timing.repetitions;
+  const auto all = TimeInterleaved(timings, [&] { emit.Progress("", ++done, total, "repetitions"); });
+  for (size_t i = 0; i < timings.size(); ++i) {
     std::vector<Sample> samples;
-    for (const double second : seconds) {
+    for (const double second : all[i]) {
       samples.push_back({.seconds = second, .value = static_cast<double>(timings[i].tokens) / second});
     }
-    EmitSamples(emit, timings[i].name, timings[i].variant, "tokens/s", samples);
+    const Timing& timing = timings[i];
+    if (samples.size() < static_cast<size_t>(timing.repetitions)) {
+      emit.Log("warning", timing.name + (timing.variant.empty() ? "" : " ") + timing.variant + ": " +
+                              std::to_string(samples.size()) + " of " + std::to_string(timing.repetitions) +
+                              " repetitions, because one takes " + FormatDuration(samples[0].seconds));
+    }
+    EmitSamples(emit, timing.name, timing.variant, "tokens/s", samples);
   }
 }
 
@@ -112,6 +141,16 @@ void EmitSamples(Emitter& emit, const std::string& name, const std::string& vari
     metric["hi"] = values[values.size() - 1 - outside];
   }
   emit.Emit(metric);
+}
+
+void EmitBytes(Emitter& emit, const std::string& name, const std::optional<int64_t>& bytes) {
+  if (bytes) emit.Metric(name, static_cast<double>(*bytes), "bytes");
+}
+
+void EmitSettledMemory(Emitter& emit) {
+  TrimAllocator();
+  EmitBytes(emit, "resident_settled", ResidentBytes());
+  EmitBytes(emit, "proportional_settled", ProportionalBytes());
 }
 
 }  // namespace tnb

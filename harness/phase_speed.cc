@@ -1,20 +1,17 @@
 // Speed: a fresh process loads the artefact and times prefill (logits of the last token only) and decoding
 // (one token at a time after a short prompt). Token ids are random with a fixed seed: speed does not depend
 // on them. The file has been read once for its hash, so loading is from the system's file cache.
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
-#include <random>
 
 #include "base/error.h"
 #include "harness/load.h"
 #include "harness/measure.h"
 #include "harness/memory.h"
 #include "harness/phase.h"
-#include "models/engine/decoder.h"
+#include "harness/workload.h"
 
 namespace tnb {
 namespace {
@@ -25,77 +22,12 @@ constexpr int kVariantRepetitions =
     2;  // of contracted and rebuilt, which are shown beside the automatic choice
 constexpr double kSlowDecodeSeconds = 10;  // beyond, rebuilt decoding is timed over fewer tokens
 constexpr int64_t kShortDecode = 4;
+// For the repetitions of one timing, so that a model with billions of parameters takes minutes and not hours.
+constexpr double kBudget = 60, kVariantBudget = 20;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-// Waits for the device and keeps the computation from being left out.
-void Use(const at::Tensor& logits) { logits.argmax(-1).item<int64_t>(); }
-
-class Workload {
- public:
-  Workload(const Model& model, at::Device device, int64_t seed)
-      : decoder_(model, device),
-        cache_(model.config, std::min<int64_t>(model.config.context_length, 1024), device) {
-    std::mt19937_64 random(static_cast<uint64_t>(seed));
-    std::uniform_int_distribution<TokenId> any(0, static_cast<TokenId>(model.config.vocabulary_size - 1));
-    tokens_.resize(static_cast<size_t>(cache_.capacity()));
-    for (TokenId& token : tokens_) token = any(random);
-  }
-
-  bool Fits(int64_t tokens) const { return tokens <= cache_.capacity(); }
-
-  double Prefill(int64_t count, Execution execution) {
-    decoder_.set_execution(execution);
-    const auto start = Clock::now();
-    Use(Feed(0, count));
-    const double seconds = SecondsSince(start);
-    Clear();
-    return seconds;
-  }
-
-  // The prompt is not part of the time, and always computed in the automatic way.
-  double Decode(int64_t prompt, int64_t count, Execution execution) {
-    decoder_.set_execution(Execution::kAutomatic);
-    Use(Feed(0, prompt));
-    decoder_.set_execution(execution);
-    const auto start = Clock::now();
-    for (int64_t i = 0; i < count; ++i) Use(Feed(prompt + i, 1));
-    const double seconds = SecondsSince(start);
-    Clear();
-    return seconds;
-  }
-
- private:
-  // Logits of the last of `count` tokens from position `begin` on.
-  at::Tensor Feed(int64_t begin, int64_t count) {
-    const std::vector<CacheSpan> own = cache_.Allocate(count);
-    TokenRun run;
-    run.tokens.assign(tokens_.begin() + begin, tokens_.begin() + begin + count);
-    run.past = past_;
-    run.own = own;
-    const at::Tensor logits = decoder_.Logits(decoder_.Forward({run}, cache_, {count - 1}));
-    for (const CacheSpan& span : own) {
-      if (!past_.empty() && past_.back().begin + past_.back().count == span.begin) {
-        past_.back().count += span.count;
-      } else {
-        past_.push_back(span);
-      }
-    }
-    return logits;
-  }
-
-  void Clear() {
-    cache_.Release(past_);
-    past_.clear();
-  }
-
-  Decoder decoder_;
-  KvCache cache_;
-  TokenIds tokens_;
-  std::vector<CacheSpan> past_;
-};
 
 struct Sizes {
   std::vector<int64_t> prefill;
@@ -105,14 +37,22 @@ struct Sizes {
 
 Timing PrefillTiming(Workload& work, int64_t count, const std::string& variant, Execution execution,
                      int repetitions) {
-  return {"prefill_" + std::to_string(count), variant, count, repetitions,
-          [&work, count, execution] { return work.Prefill(count, execution); }};
+  return {.name = "prefill_" + std::to_string(count),
+          .variant = variant,
+          .tokens = count,
+          .repetitions = repetitions,
+          .run = [&work, count, execution] { return work.Prefill(0, count, execution); },
+          .budget = variant.empty() ? kBudget : kVariantBudget};
 }
 
 Timing DecodeTiming(Workload& work, int64_t prompt, int64_t count, const std::string& variant,
                     Execution execution, int repetitions) {
-  return {"decode_" + std::to_string(count), variant, count, repetitions,
-          [&work, count, execution, prompt] { return work.Decode(prompt, count, execution); }};
+  return {.name = "decode_" + std::to_string(count),
+          .variant = variant,
+          .tokens = count,
+          .repetitions = repetitions,
+          .run = [&work, count, execution, prompt] { return work.Decode(prompt, count, execution); },
+          .budget = variant.empty() ? kBudget : kVariantBudget};
 }
 
 // What the artefact does when left alone.
@@ -148,6 +88,11 @@ std::vector<Timing> PlanVariants(Workload& work, const Sizes& sizes) {
     }
     if (!work.Fits(sizes.prompt + sizes.decode)) continue;
     const double one = work.Decode(sizes.prompt, 1, execution);
+    if (one * kShortDecode > kVariantBudget) {
+      timings.push_back(DecodeTiming(work, sizes.prompt, 1, variant, execution, 1));
+      timings.back().warm_up = one;
+      continue;
+    }
     const bool slow = one * static_cast<double>(sizes.decode) > kSlowDecodeSeconds;
     timings.push_back(DecodeTiming(work, sizes.prompt, slow ? kShortDecode : sizes.decode, variant, execution,
                                    slow ? 1 : repetitions));
@@ -175,10 +120,6 @@ void EmitChoice(const Model& model, int64_t tokens, const std::string& metric, E
              {"n", factorized}});
 }
 
-void EmitBytes(Emitter& emit, const std::string& name, const std::optional<int64_t>& bytes) {
-  if (bytes) emit.Metric(name, static_cast<double>(*bytes), "bytes");
-}
-
 }  // namespace
 
 void RunSpeed(const Json& spec, Emitter& emit) {
@@ -188,8 +129,6 @@ void RunSpeed(const Json& spec, Emitter& emit) {
                        .prompt = Require<int64_t>(settings, "decode_prompt", "spec"),
                        .repetitions = Require<int>(settings, "repetitions", "spec")};
   CheckArtefact(spec);
-  TrimAllocator();
-  EmitBytes(emit, "resident_empty", ResidentBytes());
   std::vector<Sample> loads;
   const auto load = [&] {
     const auto start = Clock::now();
@@ -199,9 +138,7 @@ void RunSpeed(const Json& spec, Emitter& emit) {
     return model;
   };
   std::unique_ptr<Model> model = load();
-  TrimAllocator();
-  EmitBytes(emit, "resident_settled", ResidentBytes());
-  EmitBytes(emit, "proportional_settled", ProportionalBytes());
+  EmitSettledMemory(emit);
   if (model->kernel() == Kernel::kSimulated) {
     throw NotMeasured(
         "the format is simulated: it has an accuracy, but no kernel whose time would mean anything");
@@ -209,6 +146,7 @@ void RunSpeed(const Json& spec, Emitter& emit) {
   const std::string kernel = ToString(model->kernel());
   {
     Workload work(*model, DeviceOf(spec), Require<int64_t>(settings, "seed", "spec"));
+    emit.Metric("kv_bytes_per_token", static_cast<double>(work.cache_token_bytes()), "bytes");
     RunTimings(PlanTimings(work, sizes, emit), emit);
     // Before the variants, whose intermediate results can be larger than the model.
     EmitBytes(emit, "resident_peak", PeakResidentBytes());
@@ -219,7 +157,7 @@ void RunSpeed(const Json& spec, Emitter& emit) {
   EmitChoice(*model, 1, "decode_" + std::to_string(sizes.decode), emit);
   emit.Log("info", "kernels: " + kernel);
   // Only now, because two models in memory would spoil the peak.
-  for (int i = 1; i < sizes.repetitions; ++i) {
+  for (int i = 1; i < sizes.repetitions && i * loads[0].seconds < kBudget; ++i) {
     model.reset();
     model = load();
   }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "reports/noise.h"
 #include "reports/paired_items.h"
 #include "reports/run_data.h"
 #include "reports/statistics/ranks.h"
@@ -193,6 +194,12 @@ class Comparer {
     }
     std::vector<double> ratios = SameCellRatios(first_store_, first_, phase, a);
     for (const double ratio : SameCellRatios(second_store_, second_, phase, a)) ratios.push_back(ratio);
+    for (const double ratio : StoredNoise(first_store_, first_.view.machine.hash, a.name))
+      ratios.push_back(ratio);
+    if (&first_store_ != &second_store_) {
+      for (const double ratio : StoredNoise(second_store_, second_.view.machine.hash, a.name))
+        ratios.push_back(ratio);
+    }
     TestOptions tests = options_.tests;
     const double floor = NoiseFloor(ratios, options_.noise_floor);
     tests.margin = std::max(tests.margin, floor);  // less than the noise cannot be asked for

@@ -4,7 +4,9 @@
 #include <map>
 
 #include "reports/compare.h"
+#include "reports/noise.h"
 #include "reports/run_data.h"
+#include "reports/statistics/ranks.h"
 
 namespace tnb {
 namespace {
@@ -41,9 +43,10 @@ RunComparison CompareRepeated(const Store& store, const std::vector<int64_t>& fi
                           .unit = unit,
                           .first = Median(values),
                           .second = Median(other->second.second)};
+    const double floor = NoiseFloor(StoredNoise(store, pair.first.machine.hash, name), options.noise_floor);
     TestOptions tests = options.tests;
-    tests.margin = std::max(tests.margin, options.noise_floor);
-    number.comparison = CompareTimes(values, other->second.second, options.noise_floor, tests);
+    tests.margin = std::max(tests.margin, floor);
+    number.comparison = CompareTimes(values, other->second.second, floor, tests);
     number.comparison.higher_is_better = unit == "tokens/s";
     table.push_back(number.comparison);
     pair.numbers.push_back(std::move(number));

@@ -175,6 +175,36 @@ Json ToJson(const Table& table) {
   return {{"caption", table.caption}, {"notes", table.notes}, {"rows", std::move(rows)}};
 }
 
+std::string RenderSql(const Table& table, const std::string& name) {
+  CheckTable(table);
+  const auto quoted = [](const std::string& text, char quote) {
+    std::string result(1, quote);
+    for (const char c : text) result += c == quote ? std::string(2, quote) : std::string(1, c);
+    return result + quote;
+  };
+  std::string columns;
+  std::vector<bool> numbers;
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    const auto has_value = [&](const auto& row) { return row[i].value.has_value(); };
+    numbers.push_back(std::any_of(table.rows.begin(), table.rows.end(), has_value));
+    columns += (i == 0 ? "" : ", ") + quoted(table.columns[i].key, '"') + (numbers[i] ? " REAL" : " TEXT");
+  }
+  std::string text = "CREATE TABLE IF NOT EXISTS " + quoted(name, '"') + " (" + columns + ");\n";
+  for (const std::vector<Cell>& row : table.rows) {
+    std::string values;
+    for (size_t i = 0; i < row.size(); ++i) {
+      if (i > 0) values += ", ";
+      if (!numbers[i]) {
+        values += quoted(Name(row[i]), '\'');
+      } else {
+        values += row[i].value && std::isfinite(*row[i].value) ? Exact(row[i].value) : "NULL";
+      }
+    }
+    text += "INSERT INTO " + quoted(name, '"') + " VALUES (" + values + ");\n";
+  }
+  return text;
+}
+
 std::vector<Table> SplitToWidth(const Table& table, int width) {
   CheckTable(table);
   const std::vector<size_t> widths = Widths(table);

@@ -48,6 +48,9 @@ std::string RenderTerminal(const Table& table);
 std::string RenderCsv(const Table& table);
 // {"caption", "notes", "rows": [{key: text | {"value", "se", "relative", "text"}}]}
 Json ToJson(const Table& table);
+// CREATE TABLE IF NOT EXISTS `name` and its rows. A column of numbers is REAL, with NULL for cells without
+// one; every other column is TEXT.
+std::string RenderSql(const Table& table, const std::string& name);
 
 // The table itself when its Markdown fits `width` columns (0: no limit); else several, with the columns of
 // group 0 repeated: first one a group, and where that is still too wide as many columns as fit. The caption

@@ -281,6 +281,33 @@ TEST_CASE("timings: direction, noise floor from repeated runs, repetitions") {
   CHECK(noisy.judgment.verdict != Verdict::kWorse);
 }
 
+TEST_CASE("timings have to exceed what bench found two measurements of one thing to differ by") {
+  Database database;
+  const int64_t a = AddRun(database.store(), {.method = "fp32", .decode = Times(20)});
+  const int64_t b = AddRun(database.store(), {.decode = Times(16)});
+  const RunView view = database.store().Run(a);
+  const auto add = [&](const std::string& name, double ratio, int64_t machine) {
+    const MeasurementRow row = {.machine_id = machine,
+                                .build_id = view.build.id,
+                                .kind = "noise",
+                                .name = name,
+                                .value = ratio,
+                                .unit = "ratio"};
+    database.store().AddMeasurements({row});
+  };
+  const auto floor = [&] {
+    return Find(database.Compare(a, b, Quick())[0], "decode_64").comparison.noise_floor;
+  };
+  // Of another machine, or of prefill: says nothing here.
+  add("decode_32", 1.5, database.store().PutMachine({.name = "server", .facts = {{"cpu", "server"}}}));
+  add("prefill_64", 1.5, view.machine.id);
+  CHECK(floor() == 0.02);
+  CHECK(Find(database.Compare(a, b, Quick())[0], "decode_64").Verdict() == "worse");
+  add("decode_32", 0.75, view.machine.id);
+  CHECK(floor() == Approx(1 / 0.75 - 1));
+  CHECK(Find(database.Compare(a, b, Quick())[0], "decode_64").judgment.verdict != Verdict::kWorse);
+}
+
 TEST_CASE("perplexities are compared as a ratio, lower is better") {
   Database database;
   Numbers texts, worse;

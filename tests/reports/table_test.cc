@@ -84,9 +84,22 @@ TEST_CASE("a table that is too wide is split between groups, then between column
   }
 }
 
+TEST_CASE("SQL has numbers in full precision, NULL where there is none, and quotes") {
+  const Table table{.columns = {{.title = "it's", .key = "na\"me"}, {.title = "GB/s", .key = "read"}},
+                    .rows = {{{.text = "it's"}, {.text = "0.333", .value = 1.0 / 3}},
+                             {{.text = "b"}, {.text = "not available"}},
+                             {{.text = "c"}, {.text = "infinite", .value = INFINITY}}}};
+  CHECK(RenderSql(table, "t") ==
+        "CREATE TABLE IF NOT EXISTS \"t\" (\"na\"\"me\" TEXT, \"read\" REAL);\n"
+        "INSERT INTO \"t\" VALUES ('it''s', 0.3333333333333333);\n"
+        "INSERT INTO \"t\" VALUES ('b', NULL);\n"
+        "INSERT INTO \"t\" VALUES ('c', NULL);\n");
+}
+
 TEST_CASE("a ragged table is an error") {
   Table table = Sample();
   table.rows[1].pop_back();
+  CHECK_THROWS_AS(RenderSql(table, "t"), Error);
   CHECK_THROWS_AS(RenderMarkdown(table), Error);
   CHECK_THROWS_AS(RenderCsv(table), Error);
   CHECK_THROWS_AS(ToJson(table), Error);

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Speed beside llama.cpp: `tnbench bench` and `llama-bench`, interleaved, and the ratios.
+
+    python3 tests/peers/compare_llama_bench.py --tnbench ./tnbench --llama-bench /path/to/llama-bench \\
+        --gguf fp32=model-F32.gguf --gguf bf16=model-BF16.gguf --gguf int8=model-Q8_0.gguf
+
+Every round runs each program once per format, one after the other, so that a slow minute of the machine falls on
+both; medians over the rounds are compared. tnbench uses random weights in the shape of --model, llama.cpp the given
+files: speed does not depend on the values. Without --llama-bench only tnbench's column is printed.
+
+A llama-bench comes with llama.cpp (cmake -B build && cmake --build build --target llama-bench); the source package
+of llama-cpp-python on PyPI holds llama.cpp in vendor/llama.cpp. Files of other types are made from one with
+llama-quantize.
+"""
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tnbench", default="./tnbench")
+    parser.add_argument("--llama-bench", help="llama.cpp's llama-bench")
+    parser.add_argument("--gguf", action="append", default=[], metavar="METHOD=FILE",
+                        help="the file that is llama.cpp's side of a tnbench method; repeatable")
+    parser.add_argument("--method", default="fp32,bf16,int8", help="tnbench methods (default: %(default)s)")
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("-p", "--prefill", type=int, default=512)
+    parser.add_argument("-n", "--decode", type=int, default=32)
+    parser.add_argument("-d", "--depth", type=int, default=0)
+    parser.add_argument("-t", "--threads", type=int, default=2)
+    parser.add_argument("-r", "--rounds", type=int, default=5)
+    return parser.parse_args()
+
+
+def run(command):
+    """Standard output of a command; ends the program with its error output when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
+    return done.stdout
+
+
+def tnbench_rates(arguments, method):
+    """(prefill, decode) in tokens/s."""
+    with tempfile.TemporaryDirectory() as folder:
+        tables = json.loads(run([arguments.tnbench, "bench", "--model", arguments.model, "--method", method, "-p",
+                                 str(arguments.prefill), "-n", str(arguments.decode), "-d", str(arguments.depth), "-t",
+                                 str(arguments.threads), "-r", "1", "--json", "--db", f"{folder}/bench.db"]))
+    rates = {row["test"].split(" @")[0]: row["rate"]["value"] for row in tables[1]["rows"]}
+    return rates[f"pp{arguments.prefill}"], rates[f"tg{arguments.decode}"]
+
+
+def llama_rates(arguments, file):
+    """The same of llama.cpp: llama-bench gives one JSON object a test."""
+    tests = json.loads(run([arguments.llama_bench, "-m", file, "-p", str(arguments.prefill), "-n",
+                            str(arguments.decode), "-d", str(arguments.depth), "-t", str(arguments.threads), "-r", "1",
+                            "-o", "json"]))
+    prefill = [test["avg_ts"] for test in tests if test["n_prompt"] > 0]
+    decode = [test["avg_ts"] for test in tests if test["n_gen"] > 0]
+    return prefill[0], decode[0]
+
+
+def main():
+    arguments = parse_arguments()
+    files = dict(pair.split("=", 1) for pair in arguments.gguf)
+    methods = arguments.method.split(",")
+    unknown = set(files) - set(methods)
+    if unknown:
+        sys.exit(f"--gguf for {', '.join(sorted(unknown))}, which --method does not name")
+    ours = {method: [] for method in methods}
+    theirs = {method: [] for method in methods}
+    for _ in range(arguments.rounds):
+        for method in methods:
+            ours[method].append(tnbench_rates(arguments, method))
+            if arguments.llama_bench and method in files:
+                theirs[method].append(llama_rates(arguments, files[method]))
+    print("| method | test | tnbench [tokens/s] | llama.cpp [tokens/s] | ratio |\n|---|---|--:|--:|--:|")
+    for method in methods:
+        for which, test in enumerate((f"pp{arguments.prefill}", f"tg{arguments.decode}")):
+            mine = statistics.median(rates[which] for rates in ours[method])
+            if theirs[method]:
+                other = statistics.median(rates[which] for rates in theirs[method])
+                print(f"| {method} | {test} | {mine:.1f} | {other:.1f} | {mine / other:.2f} |")
+            else:
+                print(f"| {method} | {test} | {mine:.1f} | not measured | |")
+
+
+if __name__ == "__main__":
+    main()
