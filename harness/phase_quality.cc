@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "harness/load.h"
+#include "harness/measure.h"
 #include "harness/phase.h"
 #include "harness/plan.h"
 #include "harness/quality_metrics.h"
@@ -46,6 +47,7 @@ class LazyModel {
   std::vector<Item> BuildItems(const Task& task) const {
     return task.BuildItems(*tokenizer_, task.spec().window ? longest_ : context_length_, chat_.get());
   }
+  bool loaded() const { return scorer_ != nullptr; }
   LanguageModel& Get() {
     if (!scorer_) {
       model_.emplace(LoadArtefactOf(spec_));
@@ -158,6 +160,7 @@ void RunQuality(const Json& spec, Emitter& emit) {
     finished[task.spec().name] = RunOneTask(task, settings.at("tasks").at(i), done, model, emit);
   }
   ReportGroups(settings, finished, [&](const Json& message) { emit.Emit(message); });
+  if (model.loaded()) EmitSettledMemory(emit);
 }
 
 }  // namespace tnb

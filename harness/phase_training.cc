@@ -81,8 +81,8 @@ void RunTraining(const Json& spec, Emitter& emit) {
   emit.Metric("trained_parameters", static_cast<double>(trainer.parameters()), "parameters");
   emit.Metric("gradient_bytes", static_cast<double>(trainer.gradient_bytes()), "bytes");
   emit.Metric("optimizer_bytes", static_cast<double>(trainer.optimizer_bytes()), "bytes");
-  if (const auto peak = PeakResidentBytes())
-    emit.Metric("peak_resident", static_cast<double>(*peak), "bytes");
+  EmitBytes(emit, "peak_resident", PeakResidentBytes());
+  EmitSettledMemory(emit);
 }
 
 }  // namespace tnb

@@ -10,6 +10,8 @@
 #include <new>
 
 #include "base/error.h"
+#include "harness/energy.h"
+#include "harness/measure.h"
 #include "harness/memory.h"
 #include "harness/phase.h"
 #include "harness/worker_process.h"
@@ -60,7 +62,17 @@ int RunWorker(const std::string& name) {
     const Json spec = ParseJson(text, "the worker's spec");
     const PhaseEntry& phase = FindPhase(name);
     SetThreads(Require<int>(spec, "threads", "the worker's spec"));
+    EnergyMeter energy;
+    // Of the program itself: what a phase adds is what it needs.
+    TrimAllocator();
+    EmitBytes(emit, "resident_empty", ResidentBytes());
+    EmitBytes(emit, "proportional_empty", ProportionalBytes());
     phase.run(spec, emit);
+    if (const auto joules = energy.Joules()) {
+      emit.Metric("energy", *joules, "J");
+    } else if (name == "speed") {  // once a run is enough
+      emit.Log("info", "energy: not available: " + energy.why());
+    }
   } catch (const NotMeasured& why) {
     status = "not measured";
     reason = why.what();

@@ -12,10 +12,11 @@
 namespace tnb {
 namespace {
 
-// Numbers that depend on the day: times, rates and resident bytes.
+// Numbers that depend on the day: times, rates, resident bytes and energy.
 bool IsMeasured(const std::string& phase, const MetricRow& row) {
   return phase == "speed" || row.unit == "s" || row.unit == "ms" || row.unit == "tokens/s" ||
-         row.name == "peak_resident";
+         row.unit == "J" || row.name == "peak_resident" || row.name.starts_with("resident_") ||
+         row.name.starts_with("proportional_");
 }
 
 class Comparer {

@@ -64,7 +64,9 @@ void KvCache::Release(const std::vector<CacheSpan>& spans) {
 
 int64_t KvCache::token_bytes() const {
   int64_t bytes = 0;
-  for (const at::Tensor& keys : keys_) bytes += 2 * keys.size(0) * keys.size(2) * 4;
+  for (size_t i = 0; i < keys_.size(); ++i) {
+    bytes += keys_[i].size(0) * (keys_[i].size(2) + values_[i].size(2)) * 4;
+  }
   return bytes;
 }
 

@@ -33,9 +33,11 @@ Json ItemsOf(const Store& store, int64_t run) {
   return rows;
 }
 
+// Those of tasks: memory and energy are other ones every time.
 Json MetricsOf(const Store& store, int64_t run) {
   Json rows = Json::array();
   for (const MetricRow& row : store.Metrics(PhaseOf(store, run, "quality").data_id)) {
+    if (row.task.empty()) continue;
     rows.push_back({row.name, row.task, row.filter, row.value, row.n, row.se.value_or(-1), row.main,
                     row.protocol_id.value_or(0), row.dataset_id.value_or(0)});
   }

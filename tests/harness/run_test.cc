@@ -65,6 +65,21 @@ TEST_CASE("a run is measured, reused, and measured again when forced") {
     const PhaseRow speed = PhaseOf(store, 1, "speed");
     CHECK(speed.peak_bytes.value_or(0) > (1 << 20));
     CHECK(MetricOf(store, speed, "resident_peak") >= MetricOf(store, speed, "resident_settled"));
+    // 2 blocks, 2 key heads of 8 values; values are padded to 32: (8 + 32) * 4 bytes each.
+    CHECK(MetricOf(store, speed, "kv_bytes_per_token") == 2 * 2 * (8 + 32) * 4);
+    // Every phase says what the empty program takes, those that hold a model what it takes with it.
+    for (const char* name : {"compress", "quality", "drift", "speed", "training"}) {
+      CAPTURE(name);
+      const PhaseRow phase = PhaseOf(store, 1, name);
+      if (phase.status != PhaseStatus::kOk) continue;
+      const double empty = MetricOf(store, phase, "resident_empty");
+      CHECK(empty > (1 << 20));
+      CHECK(MetricOf(store, phase, "proportional_empty") <= empty);
+      CHECK(static_cast<double>(phase.peak_bytes.value_or(0)) >= empty);
+      if (name != std::string("compress") && name != std::string("drift")) {
+        CHECK(MetricOf(store, phase, "resident_settled") >= empty);
+      }
+    }
     for (const char* name : {"prefill_128", "decode_64", "load_seconds"}) {
       CAPTURE(name);
       CHECK(MetricOf(store, speed, name) > 0);
