@@ -17,6 +17,11 @@ struct TruncatedSvd {
 // Keeps `rank` values, or, with rank 0, the fewest whose discarded norm is at most `discarded_norm`.
 // LibTorch's divide-and-conquer driver; where that fails or gives NaN, Eigen's one-sided Jacobi. Error{kData}
 // for input that is not finite. Cost: O(rows cols min(rows, cols)).
+//
+// Of matrices of 1024 x 1024 and more `rank` values come from the eigenvectors of a Gram matrix in fp32,
+// several times as fast: the left factor is orthonormal, the discarded squares are exactly the squared error,
+// and that is within 1e-5 of the least one; values and rows of the right factor are singular ones to about
+// 1e-3.
 TruncatedSvd Truncate(const at::Tensor& matrix, int64_t rank, double discarded_norm = 0);
 
 // Squares of all singular values, descending, fp64: from the eigenvalues of the smaller Gram matrix, which

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "methods/factorize/mpo.h"
+#include "methods/factorize/truncation.h"
 #include "methods/recipe.h"
 #include "models/checkpoint.h"
 #include "tests/support/catch.h"
@@ -67,6 +68,37 @@ TEST_CASE("the squared error is exactly the sum of discarded squares, for any nu
     const MpoResult result = DecomposeMpo(w, legs, {.error = 0.3});
     CHECK(RelativeError(w, result.linear->Rebuild()) <= 0.3);
   }
+}
+
+TEST_CASE("the leading part of a large matrix is that of its decomposition, with its exact error") {
+  for (const auto& [rows, cols] : {std::pair<int64_t, int64_t>{1024, 1100}, {1300, 1024}}) {
+    // A spectrum as weights have it: some large values and a long tail.
+    at::Tensor w = Gaussian(rows, cols);
+    w = w + 4 * at::matmul(Gaussian(rows, 20), at::randn({20, cols}));
+    CAPTURE(rows, cols);
+    const at::Tensor exact = SquaredSingularValues(w);
+    for (const int64_t rank : {20, 300}) {
+      CAPTURE(rank);
+      const TruncatedSvd svd = Truncate(w, rank);
+      const at::Tensor left = svd.left.to(at::kDouble);
+      CHECK((at::matmul(left.t(), left) - at::eye(rank, at::kDouble)).abs().max().item<double>() < 5e-5);
+      const at::Tensor product = at::matmul(svd.left * svd.values, svd.right).to(at::kDouble);
+      const double error = (w.to(at::kDouble) - product).square().sum().item<double>();
+      CHECK(svd.discarded_squares == Approx(error).epsilon(1e-5));
+      const double least = exact.narrow(0, rank, exact.size(0) - rank).sum().item<double>();
+      CHECK(error >= least * (1 - 1e-6));
+      CHECK(error <= least * (1 + 1e-5));
+      CHECK(svd.values[0].item<double>() == Approx(std::sqrt(exact[0].item<double>())).epsilon(1e-5));
+    }
+  }
+  // What lies below the rounding of a Gram matrix is found all the same: values from 1 to 1e-6.
+  const at::Tensor u = std::get<0>(at::linalg_qr(Gaussian(1024, 1024))),
+                   v = std::get<0>(at::linalg_qr(at::randn({1024, 1024})));
+  const at::Tensor values = at::logspace(0, -6, 1024);
+  const at::Tensor steep = at::matmul(u * values, v);
+  const TruncatedSvd svd = Truncate(steep, 700);
+  const double error = (steep - at::matmul(svd.left * svd.values, svd.right)).norm().item<double>();
+  CHECK(error < 1.1 * values.narrow(0, 700, 324).norm().item<double>());
 }
 
 TEST_CASE("svd is the MPO with legs (m,1) x (1,n), and optimal") {
