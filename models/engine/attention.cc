@@ -29,22 +29,33 @@ struct Shape {
   int64_t slots;        // a multiple of the panel
 };
 
+// The products of the queries with one panel of keys, for pieces that do not begin with it. The slots of
+// several beams of one answer alternate, so that the next piece is often in the same panel.
+struct HeldPanel {
+  int64_t panel = -1;
+  std::vector<float> products;  // [rows][32]
+};
+
 // scores[row][0, count) = queries · keys of the slots [slot, slot + count). `head_keys`: panels [head
 // size][32]. Whole panels are written where they belong, also past the end, where the next slots or nobody
-// follow.
+// follow. `held` belongs to these queries.
 void ScoreSlots(const float* queries, int64_t rows, int64_t head_size, const float* head_keys, int64_t slot,
-                int64_t count, float* scores, int64_t stride) {
+                int64_t count, float* scores, int64_t stride, HeldPanel& held) {
   for (int64_t done = 0; done < count;) {
     const int64_t lane = (slot + done) % kPanel, width = std::min(kPanel - lane, count - done);
-    const float* panel = head_keys + (slot + done) / kPanel * kPanel * head_size;
-    if (lane == 0) {
+    const int64_t index = (slot + done) / kPanel;
+    const float* panel = head_keys + index * kPanel * head_size;
+    if (width == kPanel) {
       kernels::MultiplyF32(panel, kPanel, queries, head_size, rows, head_size, scores + done, stride, false);
     } else {
-      thread_local std::vector<float> whole;
-      whole.resize(static_cast<size_t>(rows * kPanel));
-      kernels::MultiplyF32(panel, kPanel, queries, head_size, rows, head_size, whole.data(), kPanel, false);
+      if (held.panel != index) {
+        held.panel = index;
+        held.products.resize(static_cast<size_t>(rows * kPanel));
+        kernels::MultiplyF32(panel, kPanel, queries, head_size, rows, head_size, held.products.data(), kPanel,
+                             false);
+      }
       for (int64_t row = 0; row < rows; ++row) {
-        std::copy_n(whole.data() + row * kPanel + lane, width, scores + row * stride + done);
+        std::copy_n(held.products.data() + row * kPanel + lane, width, scores + row * stride + done);
       }
     }
     done += width;
@@ -63,6 +74,8 @@ void ComputeTile(const Tile& tile, const Shape& shape, const float* q, const flo
   }
   const int64_t stride = (end - begin + kPanel - 1) / kPanel * kPanel + kPanel;
   thread_local std::vector<float> queries, scores, sums, inverses;
+  thread_local HeldPanel held;
+  held.panel = -1;
   queries.resize(static_cast<size_t>(rows * shape.head_size));
   scores.resize(static_cast<size_t>(rows * stride));
   sums.assign(static_cast<size_t>(rows * shape.value_width), 0.0F);
@@ -84,7 +97,7 @@ void ComputeTile(const Tile& tile, const Shape& shape, const float* q, const flo
     const int64_t from = std::max(begin, logical), to = std::min(end, logical + span.count);
     if (from < to) {
       ScoreSlots(queries.data(), rows, shape.head_size, head_keys, span.begin + from - logical, to - from,
-                 scores.data() + (from - begin), stride);
+                 scores.data() + (from - begin), stride, held);
     }
     logical += span.count;
   }

@@ -80,6 +80,25 @@ void Sizes(benchmark::internal::Benchmark* benchmark) {
   }
 }
 
+// One token after `depth` others whose slots in the cache lie `apart`, as beam search leaves them.
+void FeedScattered(benchmark::State& state) {
+  const int64_t depth = state.range(0), apart = state.range(1);
+  const Model& model = SharedModel(kBF16);
+  const Decoder decoder(model);
+  KvCache cache(model.config, depth * apart + 1);
+  cache.Allocate(depth * apart);
+  std::vector<CacheSpan> past{{0, depth}};
+  if (apart > 1) past.clear();
+  for (int64_t i = 0; apart > 1 && i < depth; ++i) past.push_back({i * apart, 1});
+  for (auto _ : state) {
+    const std::vector<CacheSpan> own = cache.Allocate(1);
+    const TokenRun run{TokenIds(1, 17), past, own};
+    decoder.Logits(decoder.Forward({run}, cache, {0}));
+    cache.Release(own);
+  }
+}
+
+BENCHMARK(FeedScattered)->ArgsProduct({{128, 512}, {1, 4}})->ArgNames({"depth", "apart"})->UseRealTime();
 BENCHMARK(Feed)->Apply(Sizes)->ArgNames({"format", "tokens", "depth", "threads"})->UseRealTime();
 
 }  // namespace

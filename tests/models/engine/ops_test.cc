@@ -97,6 +97,10 @@ TEST_CASE("attention over pieces of the cache that lie anywhere") {
     // Pieces that begin and end inside, at and across the panels of 32 slots: the same bits.
     CHECK(at::equal(whole, attend({{31, 1}, {64, 33}, {1, 30}, {200, 3}, {297, 3}, {150, 20}}, window)));
     CHECK(at::equal(whole, attend({{5, 27}, {32, 63}}, window)));
+    // As beams leave them: every third slot, a few in each panel, and some panels left and entered again.
+    std::vector<CacheSpan> scattered;
+    for (int64_t i = 0; i < count; ++i) scattered.push_back({i < 80 ? 3 * i : 3 * i - 239, 1});
+    CHECK(at::equal(whole, attend(scattered, window)));
   }
 }
 
