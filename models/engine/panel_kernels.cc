@@ -359,6 +359,9 @@ void QuantizeInput(const float* HWY_RESTRICT x, int64_t cols, int8_t* HWY_RESTRI
   }
 }
 
+// Better targets have lower bits.
+bool IsAvx512() { return HWY_ARCH_X86 != 0 && HWY_TARGET <= HWY_AVX3; }
+
 }  // namespace tnb::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -371,6 +374,10 @@ HWY_EXPORT(MultiplyConverted);
 HWY_EXPORT(MultiplyIntegerPortable);
 HWY_EXPORT(QuantizeInput);
 HWY_EXPORT(RoundToBF16);
+HWY_EXPORT(IsAvx512);
+
+// Also false where a test allows lesser targets only.
+bool DispatchesToAvx512() { return HWY_DYNAMIC_DISPATCH(IsAvx512)(); }
 
 // In panel_kernels_avx512.cc; nothing elsewhere than on x86-64.
 bool HasVnni();
@@ -401,8 +408,7 @@ void RoundToBF16(const float* x, int64_t count, uint16_t* out) {
 
 void MultiplyInteger(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,
                      int64_t y_stride) {
-  static const bool has_vnni = HasVnni();
-  if (has_vnni) {
+  if (HasVnni()) {
     MultiplyIntegerVnni(w, panel, x, n, y, y_stride);
   } else {
     HWY_DYNAMIC_DISPATCH(MultiplyIntegerPortable)(w, panel, x, n, y, y_stride);

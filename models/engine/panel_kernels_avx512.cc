@@ -13,6 +13,7 @@
 
 namespace tnb::kernels {
 
+bool DispatchesToAvx512();  // in panel_kernels.cc
 bool HasVnni();
 void MultiplyIntegerVnni(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,
                          int64_t y_stride);
@@ -183,7 +184,7 @@ TNB_VNNI void TilesOfKind(const PanelMatrix& w, int64_t panel, const QuantizedIn
 }  // namespace
 
 bool HasVnni() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+  return DispatchesToAvx512() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vnni");
 }
