@@ -1,12 +1,12 @@
 // Timings of two methods from alternating processes: every process is one observation, so that what differs
 // from process to process (memory layout, a slow minute) counts as noise.
+#include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "reports/compare.h"
 #include "reports/noise.h"
 #include "reports/run_data.h"
-#include "reports/statistics/ranks.h"
 
 namespace tnb {
 namespace {
@@ -43,7 +43,7 @@ RunComparison CompareRepeated(const Store& store, const std::vector<int64_t>& fi
                           .unit = unit,
                           .first = Median(values),
                           .second = Median(other->second.second)};
-    const double floor = NoiseFloor(StoredNoise(store, pair.first.machine.hash, name), options.noise_floor);
+    const double floor = std::max(options.noise_floor, StoredNoise(store, pair.first.machine.hash, name));
     TestOptions tests = options.tests;
     tests.margin = std::max(tests.margin, floor);
     number.comparison = CompareTimes(values, other->second.second, floor, tests);
