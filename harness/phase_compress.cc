@@ -16,6 +16,7 @@
 #include "harness/weight_supply.h"
 #include "methods/recipe.h"
 #include "models/engine/artefact.h"
+#include "models/engine/decoder.h"
 #include "models/engine/model.h"
 #include "models/formats/grid.h"
 
@@ -194,6 +195,12 @@ void RunCompress(const Json& spec, Emitter& emit) {
     return std::unique_ptr<Linear>();
   };
   BuildModel(supply.config(), norm, fill);
+  const CacheCodecPtr cache = CacheOf(recipe, supply.config());
+  if (cache) {
+    writer.SetCache(*cache);
+    total += cache->size();
+  }
+  emit.Metric("cache_token_bytes", static_cast<double>(CacheTokenBytes(supply.config(), cache)), "bytes");
   writer.Finish();
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   for (size_t i = 0; i < recipe.stages.size(); ++i) {

@@ -31,7 +31,8 @@ void ForLogits(const Decoder& decoder, const std::vector<TokenIds>& windows, con
   const auto length = static_cast<int64_t>(windows.at(0).size()) - 1;
   const auto batch = static_cast<size_t>(std::max<int64_t>(1, kBatchTokens / length));
   const int64_t total = length * static_cast<int64_t>(windows.size());
-  KvCache cache(decoder.model().config, static_cast<int64_t>(batch) * length, decoder.device());
+  KvCache cache(decoder.model().config, static_cast<int64_t>(batch) * length, decoder.device(),
+                decoder.model().cache);
   int64_t row = 0;
   for (size_t first = 0; first < windows.size(); first += batch) {
     std::vector<TokenRun> runs;

@@ -23,7 +23,7 @@ void Use(const at::Tensor& logits) { logits.argmax(-1).item<int64_t>(); }
 
 Workload::Workload(const Model& model, at::Device device, int64_t seed, int64_t capacity)
     : decoder_(model, device),
-      cache_(model.config, std::min<int64_t>(model.config.context_length, capacity), device) {
+      cache_(model.config, std::min<int64_t>(model.config.context_length, capacity), device, model.cache) {
   std::mt19937_64 random(static_cast<uint64_t>(seed));
   std::uniform_int_distribution<TokenId> any(0, static_cast<TokenId>(model.config.vocabulary_size - 1));
   tokens_.resize(static_cast<size_t>(cache_.capacity()));

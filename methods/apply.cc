@@ -22,10 +22,17 @@ std::shared_ptr<const Checkpoint> Rewrite(const Recipe& recipe, std::shared_ptr<
   return source;
 }
 
+CacheCodecPtr CacheOf(const Recipe& recipe, const ModelConfig& config) {
+  for (const RecipeStage& stage : recipe.stages) {
+    if (stage.cache() != nullptr) return stage.cache()->Codec(config);
+  }
+  return nullptr;
+}
+
 namespace {
 
 bool Applies(const RecipeStage& stage, const LinearSlot& slot) {
-  return stage.rewriting() == nullptr && stage.selector.Matches(slot) &&
+  return stage.rewriting() == nullptr && stage.cache() == nullptr && stage.selector.Matches(slot) &&
          (slot.kind != LinearKind::kEmbedding || stage.entry->description.takes_embedding);
 }
 
@@ -33,6 +40,24 @@ bool Applies(const RecipeStage& stage, const LinearSlot& slot) {
   ErrorDetail detail = error.detail();
   if (detail.where.empty()) detail.where = slot.name + ", " + stage.text;
   throw Error(error.kind(), detail);
+}
+
+// Applies a stage. Elements that an earlier one pruned stay zero when it replaces a weight by one of another
+// format.
+LinearReport ApplyStage(const RecipeStage& stage, LinearSlot& slot) {
+  std::vector<WeightPtr> before;
+  for (int64_t i = 0; i < slot.linear->weight_count(); ++i) before.push_back(slot.linear->weight(i));
+  LinearReport report = stage.stage->Apply(slot);
+  if (slot.linear->weight_count() != static_cast<int64_t>(before.size())) return report;
+  for (size_t i = 0; i < before.size(); ++i) {
+    const auto index = static_cast<int64_t>(i);
+    const WeightPtr after = slot.linear->weight(index);
+    if (after == before[i] || after->rows() != before[i]->rows() || after->cols() != before[i]->cols())
+      continue;
+    const at::Tensor kept = before[i]->Kept();
+    if (kept.defined() && !after->Kept().defined()) slot.linear->ReplaceWeight(index, KeepZeros(kept, after));
+  }
+  return report;
 }
 
 }  // namespace
@@ -54,7 +79,7 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
       visit_linears(wanted, [&](LinearSlot& slot) {
         for (size_t before = 0; before < i; ++before) {
           if (!Applies(recipe.stages[before], slot)) continue;
-          recipe.stages[before].stage->Apply(slot);
+          ApplyStage(recipe.stages[before], slot);
           slot.touched = true;
         }
         if (!Applies(stage, slot)) return;  // touched by now
@@ -91,7 +116,7 @@ std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot) {
     outcome.name = slot.name;
     const auto start = std::chrono::steady_clock::now();
     try {
-      outcome.report = stage.stage->Apply(slot);
+      outcome.report = ApplyStage(stage, slot);
     } catch (const Error& error) {
       Rethrow(error, slot, stage);
     }

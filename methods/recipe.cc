@@ -228,7 +228,14 @@ Recipe ParseRecipe(const std::string& text) {
     recipe.stages.push_back(ParseStage(part));
     const RecipeStage& stage = recipe.stages.back();
     const std::string& name = stage.entry->description.name;
-    if (stage.rewriting() == nullptr) {
+    if (stage.cache() != nullptr) {
+      const auto others = std::count_if(recipe.stages.begin(), recipe.stages.end(),
+                                        [](const RecipeStage& s) { return s.cache() != nullptr; });
+      if (others > 1 || stage.selector.text() != "all") {
+        throw Error(ErrorKind::kUsage, {name + " is for the whole key-value cache",
+                                        "one such stage, without a selector", expanded, "", ""});
+      }
+    } else if (stage.rewriting() == nullptr) {
       compressed = name;
     } else if (!compressed.empty()) {
       throw Error(ErrorKind::kUsage, {name + " rewrites the whole model, so it comes first",

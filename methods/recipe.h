@@ -38,6 +38,8 @@ struct RecipeStage {
 
   // The stage, if it is one that rewrites the model; else null.
   const RewritingStage* rewriting() const { return dynamic_cast<const RewritingStage*>(stage.get()); }
+  // The stage, if it is one for the key-value cache; else null.
+  const CacheStage* cache() const { return dynamic_cast<const CacheStage*>(stage.get()); }
 };
 
 struct Recipe {
@@ -67,6 +69,9 @@ std::vector<std::string> SplitOutsideParentheses(const std::string& text, char s
 std::shared_ptr<const Checkpoint> Rewrite(const Recipe& recipe, std::shared_ptr<const Checkpoint> source);
 // The text of these stages, "fold-norms@all+rotate:seed=0@all"; empty when there are none.
 std::string RewritingText(const Recipe& recipe);
+
+// The format of the key-value cache that the recipe asks for, after PrepareRecipe; null: fp32.
+CacheCodecPtr CacheOf(const Recipe& recipe, const ModelConfig& config);
 
 // What one stage did to one linear.
 struct LayerOutcome {

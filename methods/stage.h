@@ -5,7 +5,8 @@
 // A Stage changes linears (factorizations) or weights (storage formats), one after the other, so that a large
 // model streams through linear by linear. What a stage has to know beforehand, statistics of a calibration
 // text or how a budget is shared among all linears, it finds out in Prepare.
-// A RewritingStage makes another checkpoint of the model before the first linear is read.
+// A RewritingStage makes another checkpoint of the model before the first linear is read. A CacheStage
+// changes how keys and values are stored while the model decodes.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -95,6 +96,14 @@ class Stage {
 class RewritingStage : public Stage {
  public:
   virtual std::shared_ptr<const Checkpoint> Rewrite(std::shared_ptr<const Checkpoint> source) const = 0;
+  LinearReport Apply(LinearSlot&) const final { return {}; }
+};
+
+// A stage that changes no linear but the format of the key-value cache, which is a part of the artefact. A
+// recipe has one at most; it takes no selector.
+class CacheStage : public Stage {
+ public:
+  virtual CacheCodecPtr Codec(const ModelConfig& config) const = 0;
   LinearReport Apply(LinearSlot&) const final { return {}; }
 };
 

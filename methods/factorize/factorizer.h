@@ -46,7 +46,5 @@ FactorizerOptions OptionsFrom(const StageValues& values, const std::string& rank
 void AddWhitening(std::vector<ParameterDescription>& parameters);
 // alloc, for a stage whose metric is fixed.
 void AddAllocation(std::vector<ParameterDescription>& parameters);
-// data, length, windows and ridge; `when`: their condition.
-void AddCalibration(std::vector<ParameterDescription>& parameters, const std::string& when);
 
 }  // namespace tnb

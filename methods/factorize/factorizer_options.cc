@@ -1,4 +1,5 @@
 // The parameters of factorizing stages, and what they mean.
+#include "methods/calibrated.h"
 #include "methods/factorize/factorizer.h"
 
 namespace tnb {
@@ -73,20 +74,6 @@ void AddWhitening(std::vector<ParameterDescription>& parameters) {
 void AddAllocation(std::vector<ParameterDescription>& parameters) {
   parameters.push_back(
       {"alloc", Type::kChoice, "uniform", kAllocationHelp, 0, 0, Allocations(), "", "uniform"});
-}
-
-void AddCalibration(std::vector<ParameterDescription>& parameters, const std::string& when) {
-  parameters.push_back({"data",
-                        Type::kText,
-                        "calibration/wiki.utf8",
-                        "calibration text: a plain text file, by path or by its name below --data-dir",
-                        0,
-                        0,
-                        {},
-                        when});
-  parameters.push_back({"length", Type::kInteger, "512", "tokens of a calibration window", 2, 1e6, {}, when});
-  parameters.push_back(
-      {"windows", Type::kInteger, "96", "windows, the first ones of the text", 1, 1e6, {}, when});
 }
 
 }  // namespace tnb

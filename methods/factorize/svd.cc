@@ -1,5 +1,6 @@
 #include "methods/factorize/svd.h"
 
+#include "methods/calibrated.h"
 #include "methods/factorize/factorizer.h"
 
 namespace tnb {

@@ -12,7 +12,7 @@ class Cast : public Stage {
   LinearReport Apply(LinearSlot& slot) const override {
     for (int64_t i = 0; i < slot.linear->weight_count(); ++i) {
       const WeightPtr& weight = slot.linear->weight(i);
-      if (weight->size().code_bits > 0) continue;
+      if (weight->coded()) continue;
       const at::Tensor values = weight->Dense().to(dtype_);
       if (!at::isfinite(values).all().item<bool>()) {
         throw Error(ErrorKind::kData, {"a weight does not fit into " + std::string(c10::toString(dtype_)),

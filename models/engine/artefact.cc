@@ -123,6 +123,12 @@ void ArtefactWriter::AddLinear(const std::string& name, const Linear& linear) {
   });
 }
 
+void ArtefactWriter::SetCache(const CacheCodec& codec) {
+  state_->metadata["cache"] = codec.Save([&](const std::string& suffix, const at::Tensor& tensor) {
+    AppendTensor(state_->writer, "cache" + suffix, tensor);
+  });
+}
+
 void ArtefactWriter::Finish() {
   state_->writer.SetMetadata(kKey, state_->metadata.dump());
   state_->writer.Finish();
@@ -170,6 +176,11 @@ Model LoadArtefact(const std::filesystem::path& path) {
   };
   Model model = BuildModel(ConfigFromJson(Require<Json>(json, "config", where), where), norm, fill);
   model.source = SourceFromJson(Require<Json>(json, "source", where), where);
+  if (json.contains("cache")) {
+    model.cache = LoadCacheCodec(
+        json.at("cache"), [&](const std::string& suffix) { return ReadTensor(file, "cache" + suffix); },
+        model.config, where + ": cache");
+  }
   return model;
 }
 
@@ -182,6 +193,7 @@ void SaveArtefact(const std::filesystem::path& path, const Model& model, const s
     writer.AddNorm(prefix + "mlp_norm", model.blocks[i].mlp_norm);
   }
   writer.AddNorm("final_norm", model.final_norm);
+  if (model.cache) writer.SetCache(*model.cache);
   writer.Finish();
 }
 

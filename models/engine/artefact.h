@@ -19,6 +19,7 @@ class ArtefactWriter {
   ~ArtefactWriter();
   void AddNorm(const std::string& name, const at::Tensor& values);
   void AddLinear(const std::string& name, const Linear& linear);
+  void SetCache(const CacheCodec& codec);
   // Completes the file (it appears under its name only now).
   void Finish();
 

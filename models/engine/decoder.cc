@@ -136,8 +136,6 @@ at::Tensor Decoder::Forward(const std::vector<TokenRun>& runs, KvCache& cache,
   at::Tensor down;  // of the block before, not yet added to `hidden`
   for (size_t i = 0; i < model_.blocks.size(); ++i) {
     const Block& block = model_.blocks[i];
-    at::Tensor& keys = cache.keys(static_cast<int64_t>(i));
-    at::Tensor& values = cache.values(static_cast<int64_t>(i));
     at::Tensor x = i == 0 ? RmsNorm(hidden, block.attention_norm, config.norm_epsilon)
                           : AddRmsNorm(hidden, down, block.attention_norm, config.norm_epsilon);
     // In the last block only the wanted rows go on.
@@ -146,7 +144,7 @@ at::Tensor Decoder::Forward(const std::vector<TokenRun>& runs, KvCache& cache,
         fewer ? forward({&block.k, &block.v}, x) : forward({&block.k, &block.v, &block.q}, x);
     at::Tensor k = heads(projected[0], config.kv_head_count);
     Rotate(k, positions, cosines_, sines_);
-    StoreKeysValues(k, heads(projected[1], config.kv_head_count), layout.slots, keys, values);
+    cache.Store(static_cast<int64_t>(i), k, heads(projected[1], config.kv_head_count), layout.slots);
     at::Tensor q;
     if (fewer) {
       const at::Tensor index = at::tensor(rows, at::kLong);
@@ -159,7 +157,8 @@ at::Tensor Decoder::Forward(const std::vector<TokenRun>& runs, KvCache& cache,
       q = heads(projected[2], config.head_count);
     }
     Rotate(q, positions, cosines_, sines_);
-    const at::Tensor mixed = Attention(q, layout.runs, keys, values, config.sliding_window);
+    const KvCache::Opened past = cache.Open(static_cast<int64_t>(i), layout.runs);
+    const at::Tensor mixed = Attention(q, layout.runs, past.keys, past.values, config.sliding_window);
     x = AddRmsNorm(hidden, forward({&block.o}, mixed)[0], block.mlp_norm, config.norm_epsilon);
     const std::vector<at::Tensor> wide = forward({&block.gate, &block.up}, x);
     down = forward({&block.down}, SwiGlu(wide[0], wide[1]))[0];

@@ -32,9 +32,14 @@ struct TokenRun {
   std::vector<CacheSpan> own;  // where their keys and values go; counts sum to tokens.size()
 };
 
+struct AttentionRun;  // ops.h
+
 class KvCache {
  public:
-  KvCache(const ModelConfig& config, int64_t capacity, at::Device device = at::kCPU);
+  // `codec`: how keys and values are stored (Model::cache); null: as fp32. Error{kUnsupported} for a codec on
+  // another device than the CPU.
+  KvCache(const ModelConfig& config, int64_t capacity, at::Device device = at::kCPU,
+          CacheCodecPtr codec = nullptr);
 
   int64_t capacity() const { return capacity_; }
   int64_t free_slots() const { return free_; }
@@ -42,14 +47,16 @@ class KvCache {
   std::vector<CacheSpan> Allocate(int64_t count);
   void Release(const std::vector<CacheSpan>& spans);
 
-  // Keys lie in panels of 32 slots, so that a query meets 32 of them with one load; values are padded to
-  // whole panels of columns (attention.cc).
-  at::Tensor& keys(int64_t block) {
-    return keys_[static_cast<size_t>(block)];
-  }  // [kv heads, panels, head size, 32]
-  at::Tensor& values(int64_t block) {
-    return values_[static_cast<size_t>(block)];
-  }  // [kv heads, slots, padded head]
+  // Stores k and v [n, kv heads, head size] of a block in the slots.
+  void Store(int64_t block, const at::Tensor& k, const at::Tensor& v, const std::vector<int64_t>& slots);
+  // Keys and values of a block as attention reads them, fp32. Keys lie in panels of 32 slots, so that a query
+  // meets 32 of them with one load, [kv heads, panels, head size, 32]; values are padded to whole panels of
+  // columns, [kv heads, slots, padded head]. With a codec the slots of `runs` are decoded into memory that
+  // all blocks share: what was opened is valid until the next block is.
+  struct Opened {
+    const at::Tensor &keys, &values;
+  };
+  Opened Open(int64_t block, const std::vector<AttentionRun>& runs);
   // Bytes of one token over all blocks.
   int64_t token_bytes() const;
 
@@ -57,8 +64,13 @@ class KvCache {
   int64_t capacity_ = 0;
   int64_t free_ = 0;
   std::vector<CacheSpan> free_spans_;  // sorted by begin, merged
-  std::vector<at::Tensor> keys_, values_;
+  CacheCodecPtr codec_;
+  std::vector<at::Tensor> keys_, values_;  // of every block; with a codec one for all
+  std::vector<at::Tensor> stored_;         // with a codec, of every block: uint8 [slots, kv heads, bytes]
 };
+
+// Bytes of the keys and values of one token.
+int64_t CacheTokenBytes(const ModelConfig& config, const CacheCodecPtr& codec);
 
 class Decoder {
  public:

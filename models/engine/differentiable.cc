@@ -16,7 +16,6 @@ at::Tensor DifferentiableDecoder::Norm(const at::Tensor& x, const at::Tensor& we
   return x * at::rsqrt(x.square().mean(-1, true) + epsilon) * weight;
 }
 
-// x [sequences, heads, length, size]
 at::Tensor DifferentiableDecoder::Rotated(const at::Tensor& x, int64_t length) const {
   const int64_t half = x.size(3) / 2;
   const at::Tensor c = cosines_.narrow(0, 0, length), s = sines_.narrow(0, 0, length);

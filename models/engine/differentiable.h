@@ -20,6 +20,8 @@ class DifferentiableDecoder {
 
   // x / sqrt(mean(x^2) + epsilon) * weight by rows.
   static at::Tensor Norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
+  // x [sequences, heads, length, size] rotated by the angles of positions 0 .. length - 1.
+  at::Tensor Rotated(const at::Tensor& x, int64_t length) const;
 
   // One block over sequences of `length` tokens that stand one after the other, positions from 0:
   // hidden [sequences * length, hidden size] -> the same shape.
@@ -27,7 +29,6 @@ class DifferentiableDecoder {
                      const at::Tensor& hidden, int64_t length, const Multiply& multiply) const;
 
  private:
-  at::Tensor Rotated(const at::Tensor& x, int64_t length) const;
   at::Tensor Attend(const Block& block, const at::Tensor& x, int64_t length, const Multiply& multiply) const;
 
   ModelConfig config_;

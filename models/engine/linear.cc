@@ -65,7 +65,7 @@ Json SaveWeight(const Weight& weight, const TensorSink& sink) {
 }
 
 at::Tensor TrainableValues(const Weight& weight) {
-  if (weight.size().code_bits > 0) {
+  if (weight.size().code_bits > 0 || weight.Kept().defined()) {
     throw Error(ErrorKind::kUnsupported,
                 {"weights stored as " + weight.format() + " cannot be trained", "floating-point weights",
                  weight.format(), "", "leave the quantizing stage out, or train before it"});

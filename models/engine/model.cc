@@ -49,6 +49,7 @@ WeightSize Model::size() const {
     add_norm(block.mlp_norm);
   }
   add_norm(final_norm);
+  if (cache) total += cache->size();
   return total;
 }
 

@@ -12,6 +12,7 @@
 
 #include "models/checkpoint.h"
 #include "models/config.h"
+#include "models/engine/cache_codec.h"
 #include "models/engine/linear.h"
 #include "models/tokenizer.h"
 
@@ -52,7 +53,8 @@ class Model {
   LinearSlot embedding;
   std::vector<Block> blocks;
   at::Tensor final_norm;
-  LinearSlot head;  // linear is null when tied
+  LinearSlot head;      // linear is null when tied
+  CacheCodecPtr cache;  // how keys and values are stored; null: fp32
 
   // All slots with a linear, embedding first, then block by block (q k v o gate up down), head last.
   std::vector<LinearSlot*> Slots();
@@ -60,7 +62,7 @@ class Model {
   LinearSlot& Slot(const std::string& name);  // Error{kUsage} for an unknown name
   const Linear& HeadLinear() const { return head.linear ? *head.linear : *embedding.linear; }
 
-  // Linears, norms (fp32) and biases: everything that is stored.
+  // Linears, norms (fp32), biases and what the cache's codec shares: everything that is stored.
   WeightSize size() const;
   bool factorized() const;  // any slot holds a factorized linear
   // The worst of all weights: simulated > expanded > packed.

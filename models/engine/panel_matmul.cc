@@ -5,6 +5,7 @@
 
 #include "models/engine/panel.h"
 #include "models/engine/panel_kernels.h"
+#include "models/engine/panel_reader.h"
 #include "models/engine/parallel.h"
 
 namespace tnb {
@@ -210,6 +211,40 @@ void DenseMatmul(const float* w, int64_t rows, int64_t cols, const float* x, int
                        for (int64_t k = begin; k < end; ++k) out[(k - begin) * kPanelRows + r] = row[k];
                      }
                    });
+}
+
+void ReaderMatmul(const PanelReader& w, int64_t rows, int64_t cols, const float* x, int64_t x_stride,
+                  int64_t n, float* y, int64_t y_stride) {
+  if (n == 0) return;
+  const Result result{rows, y, y_stride};
+  if (n <= kFewRows) {
+    return ForEachPanel({&result, 1}, cols, cols, n,
+                        [&](size_t, int64_t panel, int64_t, int64_t, float* out, int64_t stride) {
+                          w.MultiplyPanel(panel, x, x_stride, n, out, stride);
+                        });
+  }
+  MultiplyExpanded({&result, 1}, cols, x, x_stride, n,
+                   [&](size_t, int64_t panel, int64_t begin, int64_t end, float* out) {
+                     w.ExpandPanel(panel, begin, end, out);
+                   });
+}
+
+void ReaderUnpack(const PanelReader& w, int64_t begin, int64_t end, int64_t cols, float* out) {
+  const int64_t first = begin / kPanelRows, panels = (end - begin + kPanelRows - 1) / kPanelRows;
+  ParallelFor(panels, 4, [&](int64_t from, int64_t to) {
+    std::vector<float> piece(static_cast<size_t>(std::min(cols, kPieceF32) * kPanelRows));
+    for (int64_t i = from; i < to; ++i) {
+      const int64_t width = std::min(kPanelRows, end - begin - i * kPanelRows);
+      for (int64_t k = 0; k < cols; k += kPieceF32) {
+        const int64_t columns = std::min(kPieceF32, cols - k);
+        w.ExpandPanel(first + i, k, k + columns, piece.data());
+        for (int64_t r = 0; r < width; ++r) {
+          float* row = out + (i * kPanelRows + r) * cols + k;
+          for (int64_t c = 0; c < columns; ++c) row[c] = piece[static_cast<size_t>(c * kPanelRows + r)];
+        }
+      }
+    }
+  });
 }
 
 }  // namespace tnb

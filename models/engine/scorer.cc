@@ -141,7 +141,7 @@ class DecoderModel : public LanguageModel {
     if (options_.cache_tokens == 0) {
       // At least one path through the tree and the batch that is being computed.
       const ModelConfig& config = decoder.model().config;
-      const int64_t token_bytes = 2 * 4 * config.block_count * config.kv_head_count * config.head_size;
+      const int64_t token_bytes = CacheTokenBytes(config, decoder.model().cache);
       const int64_t least = options_.batch_tokens + options_.context_length;
       const int64_t wanted = least + options_.context_length * options_.sequences / 4;
       options_.cache_tokens = std::max(least, std::min(wanted, CacheBudget() / token_bytes));
@@ -198,7 +198,8 @@ class DecoderModel : public LanguageModel {
 
   KvCache& Cache() {
     if (!cache_)
-      cache_ = std::make_unique<KvCache>(decoder_.model().config, options_.cache_tokens, decoder_.device());
+      cache_ = std::make_unique<KvCache>(decoder_.model().config, options_.cache_tokens, decoder_.device(),
+                                         decoder_.model().cache);
     return *cache_;
   }
 

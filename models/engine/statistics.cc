@@ -46,7 +46,8 @@ class FileStatistics : public Statistics {
 }  // namespace
 
 std::string ToString(Moments moments) {
-  static const char* const kNames[] = {"inputs", "output-gradients", "weight-gradients"};
+  static const char* const kNames[] = {"inputs", "output-gradients", "weight-gradients", "keys-values",
+                                       "influence"};
   return kNames[static_cast<int>(moments)];
 }
 
@@ -111,6 +112,31 @@ at::Tensor Statistics::OutputCovariance(const LinearSlot& slot) const {
 at::Tensor Statistics::WeightGradients(const LinearSlot& slot) const {
   InputName(slot);
   return Checked(slot.name + ".weight_gradients", {slot.linear->in_features()});
+}
+
+namespace {
+
+std::string BlockPrefix(int64_t block) { return "blocks." + std::to_string(block) + "."; }
+
+}  // namespace
+
+at::Tensor Statistics::Keys(int64_t block, const ModelConfig& config) const {
+  return Sample(BlockPrefix(block) + "keys", config);
+}
+
+at::Tensor Statistics::Values(int64_t block, const ModelConfig& config) const {
+  return Sample(BlockPrefix(block) + "values", config);
+}
+
+at::Tensor Statistics::Influence() const {
+  const at::Tensor values = Read("influence");
+  return Checked("influence", {values.defined() ? values.numel() : 0});
+}
+
+at::Tensor Statistics::Sample(const std::string& name, const ModelConfig& config) const {
+  const at::Tensor values = Read(name);
+  const int64_t tokens = values.defined() && values.dim() == 3 ? values.size(0) : 0;
+  return Checked(name, {tokens, config.kv_head_count, config.head_size});
 }
 
 at::Tensor MemoryStatistics::Read(const std::string& name) const {

@@ -5,6 +5,10 @@
 //   inputs            H = mean_t x_t x_tᵀ [in, in],  a = mean_t |x_t| [in]
 //   output gradients  G = mean_t g_t g_tᵀ [out, out]
 //   weight gradients  f_j = mean over windows of sum_i (d loss / d W_ij)^2 [in]  (FWSVD, arXiv 2207.00112)
+//   keys and values   not moments, but keys (after rotation) and values themselves, of kSampledTokens tokens
+//                     at equal distances [tokens, kv heads, head size]
+//   influence         of a block, 1 - mean_t cos(its input, its output), the residual stream (ShortGPT, arXiv
+//                     2403.03853)
 // The loss of a window is the sum of -log p(label) over its tokens. Labels are drawn from the model's own
 // distribution, which makes G the output factor of the Fisher information as K-FAC estimates it (Martens and
 // Grosse, arXiv 1503.05671), or are the text's next tokens (the empirical Fisher information; the last token
@@ -26,8 +30,11 @@
 
 namespace tnb {
 
-enum class Moments { kInputs, kOutputGradients, kWeightGradients };
-std::string ToString(Moments moments);  // "inputs" "output-gradients" "weight-gradients"
+enum class Moments { kInputs, kOutputGradients, kWeightGradients, kKeysValues, kInfluence };
+// "inputs" "output-gradients" "weight-gradients" "keys-values" "influence"
+std::string ToString(Moments moments);
+
+inline constexpr int64_t kSampledTokens = 2048;
 
 // What a method asks for.
 struct StatisticsRequest {
@@ -47,6 +54,10 @@ class Statistics {
   at::Tensor MeanAbsoluteInput(const LinearSlot& slot) const;
   at::Tensor OutputCovariance(const LinearSlot& slot) const;
   at::Tensor WeightGradients(const LinearSlot& slot) const;
+  // [tokens, kv heads, head size] of a block.
+  at::Tensor Keys(int64_t block, const ModelConfig& config) const;
+  at::Tensor Values(int64_t block, const ModelConfig& config) const;
+  at::Tensor Influence() const;  // [blocks]
   // What they are of, for the record: text and its hash, tokens, model.
   virtual Json About() const { return Json::object(); }
 
@@ -56,6 +67,7 @@ class Statistics {
 
  private:
   at::Tensor Checked(const std::string& name, const std::vector<int64_t>& shape) const;
+  at::Tensor Sample(const std::string& name, const ModelConfig& config) const;
 };
 
 // In memory, by name.

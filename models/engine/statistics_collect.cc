@@ -56,7 +56,8 @@ class Collector {
   }
 
   void Run() {
-    const bool gradients = request_.moments != Moments::kInputs;
+    const bool gradients =
+        request_.moments == Moments::kOutputGradients || request_.moments == Moments::kWeightGradients;
     const int64_t blocks = parts_.config.block_count, total = gradients ? 2 * blocks : blocks;
     LinearSlot embedding;
     embedding.name = "embedding";
@@ -68,9 +69,14 @@ class Collector {
     for (int64_t i = 0; i < blocks; ++i) {
       const Block block = BuildBlock(parts_.config, i, parts_.norm, parts_.linear);
       if (gradients) inputs.push_back(hidden);
-      hidden = Forward(block, hidden);
+      const at::Tensor next = Forward(block, hidden);
+      if (request_.moments == Moments::kInfluence) {
+        influences_.push_back(1 - at::cosine_similarity(hidden, next, 1).mean(at::kDouble).item<double>());
+      }
+      hidden = next;
       progress_(i + 1, total);
     }
+    if (request_.moments == Moments::kInfluence) sink_("influence", at::tensor(influences_, at::kFloat));
     if (!gradients) return;
     at::Tensor gradient = HeadGradient(hidden, embedding);
     embedding.linear.reset();
@@ -106,7 +112,9 @@ class Collector {
         sums[InputName(slot) + ".covariance"].Add(at::matmul(x.t(), x));
         sums[InputName(slot) + ".mean_absolute"].Add(x.abs().sum(0));
       }
-      return Multiply(slot, x);
+      const at::Tensor y = Multiply(slot, x);
+      if (request_.moments == Moments::kKeysValues) Sample(slot, y);
+      return y;
     };
     at::Tensor next = at::empty_like(hidden);
     for (int64_t begin = 0; begin < hidden.size(0); begin += batch_) {
@@ -116,7 +124,25 @@ class Collector {
                                   length_, multiply));
     }
     Emit(sums, static_cast<double>(hidden.size(0)));
+    for (auto& [name, parts] : samples_) sink_(name, at::cat(parts));
+    samples_.clear();
     return next;
+  }
+
+  // Keeps some tokens' keys, as attention sees them, or values, of one batch.
+  void Sample(const LinearSlot& slot, const at::Tensor& y) {
+    if (slot.kind != LinearKind::kK && slot.kind != LinearKind::kV) return;
+    const ModelConfig& config = parts_.config;
+    at::Tensor heads = y.view({-1, config.kv_head_count, config.head_size});
+    if (slot.kind == LinearKind::kK) {
+      const at::Tensor sequences =
+          heads.view({-1, length_, config.kv_head_count, config.head_size}).transpose(1, 2);
+      heads = decoder_.Rotated(sequences, length_).transpose(1, 2).reshape(heads.sizes());
+    }
+    // Batches are of equal size but for the last, so that distances stay equal within a batch.
+    const int64_t distance = std::max<int64_t>(1, length_ * count_ / kSampledTokens);
+    samples_["blocks." + std::to_string(slot.block) + (slot.kind == LinearKind::kK ? ".keys" : ".values")]
+        .push_back(heads.slice(0, 0, std::nullopt, distance).clone());
   }
 
   // d loss / d hidden of the last block's output.
@@ -216,6 +242,8 @@ class Collector {
   int64_t length_ = 0, count_ = 0, batch_ = 0;
   at::Tensor tokens_;  // int64 [windows * length]
   std::map<const LinearSlot*, at::Tensor> weights_;
+  std::map<std::string, std::vector<at::Tensor>> samples_;  // of one block
+  std::vector<double> influences_;                          // by block
 };
 
 }  // namespace

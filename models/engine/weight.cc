@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "models/engine/parallel.h"
+#include "models/engine/weight_parts.h"
 
 namespace tnb {
 
@@ -52,6 +53,34 @@ std::vector<at::Tensor> MatmulAll(std::span<const Weight* const> weights, const 
 }
 
 at::Tensor Weight::Rows(const at::Tensor& index) const { return Dense().index_select(0, index.cpu()); }
+
+at::Tensor Pack4(const at::Tensor& codes) {
+  const at::Tensor even = at::constant_pad_nd(codes, {0, codes.numel() % 2}).view({-1, 2});
+  return at::bitwise_or(even.select(1, 0), at::bitwise_left_shift(even.select(1, 1), 4)).contiguous();
+}
+
+at::Tensor Unpack4(const at::Tensor& packed, int64_t count) {
+  return at::stack({at::bitwise_and(packed, 15), at::bitwise_right_shift(packed, 4)}, 1)
+      .view({-1})
+      .narrow(0, 0, count);
+}
+
+void CheckTensor(const at::Tensor& tensor, at::ScalarType dtype, const std::vector<int64_t>& shape,
+                 const std::string& where) {
+  if (tensor.scalar_type() != dtype || tensor.sizes() != at::IntArrayRef(shape)) {
+    std::ostringstream expected, found;
+    expected << c10::toString(dtype) << " " << at::IntArrayRef(shape);
+    found << c10::toString(tensor.scalar_type()) << " " << tensor.sizes();
+    throw Error(ErrorKind::kData,
+                {"a stored weight has the wrong shape or type", expected.str(), found.str(), where, ""});
+  }
+}
+
+void CheckFinite(const at::Tensor& tensor, const std::string& where) {
+  if (at::isfinite(tensor).all().item<bool>()) return;
+  throw Error(ErrorKind::kData,
+              {"a stored value is NaN or infinite", "", "", where, "compress the model again"});
+}
 
 namespace {
 
@@ -204,30 +233,9 @@ class IntegerWeight : public PanelWeight {
             {"asymmetric", panels_.zeros.size() > 0}};
   }
 
-  static at::Tensor Pack4(const at::Tensor& codes) {
-    const at::Tensor even = at::constant_pad_nd(codes, {0, codes.numel() % 2}).view({-1, 2});
-    return at::bitwise_or(even.select(1, 0), at::bitwise_left_shift(even.select(1, 1), 4)).contiguous();
-  }
-  static at::Tensor Unpack4(const at::Tensor& packed, int64_t count) {
-    return at::stack({at::bitwise_and(packed, 15), at::bitwise_right_shift(packed, 4)}, 1)
-        .view({-1})
-        .narrow(0, 0, count);
-  }
-
  private:
   int bits_;
 };
-
-void CheckTensor(const at::Tensor& tensor, at::ScalarType dtype, const std::vector<int64_t>& shape,
-                 const std::string& where) {
-  if (tensor.scalar_type() != dtype || tensor.sizes() != at::IntArrayRef(shape)) {
-    std::ostringstream expected, found;
-    expected << c10::toString(dtype) << " " << at::IntArrayRef(shape);
-    found << c10::toString(tensor.scalar_type()) << " " << tensor.sizes();
-    throw Error(ErrorKind::kData,
-                {"a stored weight has the wrong shape or type", expected.str(), found.str(), where, ""});
-  }
-}
 
 WeightPtr LoadInteger(const Json& json, const TensorSource& source, int64_t rows, int64_t cols,
                       const std::string& where) {
@@ -245,17 +253,15 @@ WeightPtr LoadInteger(const Json& json, const TensorSource& source, int64_t rows
     codes.codes = stored;
   } else {
     CheckTensor(stored, at::kByte, {(rows * cols + 1) / 2}, where);
-    codes.codes = IntegerWeight::Unpack4(stored, rows * cols).view({rows, cols});
+    codes.codes = Unpack4(stored, rows * cols).view({rows, cols});
   }
   codes.scales = source(".scales");
   CheckTensor(codes.scales, at::kHalf, {rows, groups}, where);
-  if (!at::isfinite(codes.scales).all().item<bool>()) {
-    throw Error(ErrorKind::kData, {"a scale is NaN or infinite", "", "", where, "compress the model again"});
-  }
+  CheckFinite(codes.scales, where);
   if (Require<bool>(json, "asymmetric", where)) {
     const at::Tensor zeros = source(".zeros");
     CheckTensor(zeros, at::kByte, {(rows * groups + 1) / 2}, where);
-    codes.zeros = IntegerWeight::Unpack4(zeros, rows * groups).view({rows, groups});
+    codes.zeros = Unpack4(zeros, rows * groups).view({rows, groups});
   }
   const auto activation = Require<std::string>(json, "activation", where);
   return MakeIntegerWeight(codes, activation == "int8" ? Activation::kInt8 : Activation::kF32);
@@ -276,20 +282,22 @@ WeightPtr LoadWeight(const Json& json, const TensorSource& source, const std::st
   const auto rows = Require<int64_t>(json, "rows", where);
   const auto cols = Require<int64_t>(json, "cols", where);
   if (format == "integer") return LoadInteger(json, source, rows, cols, where);
+  if (format == "zero") return MakeZeroWeight(rows, cols);
+  if (format == "codebook") return LoadCodebook(json, source, rows, cols, where);
+  if (format == "sparse") return LoadSparse(json, source, rows, cols, where);
   at::ScalarType dtype = at::kFloat;
   if (format == "fp16") {
     dtype = at::kHalf;
   } else if (format == "bf16" || format == "bf16 act=fp32") {
     dtype = at::kBFloat16;
   } else if (format != "fp32") {
-    throw Error(ErrorKind::kData, {"unknown weight format", "fp32, fp16, bf16 or integer", format, where,
-                                   "the artefact comes from another version; compress the model again"});
+    throw Error(ErrorKind::kData,
+                {"unknown weight format", "fp32, fp16, bf16, integer, codebook, sparse or zero", format,
+                 where, "the artefact comes from another version; compress the model again"});
   }
   const at::Tensor values = source("");
   CheckTensor(values, dtype, {rows, cols}, where);
-  if (!at::isfinite(values).all().item<bool>()) {
-    throw Error(ErrorKind::kData, {"a weight is NaN or infinite", "", "", where, "compress the model again"});
-  }
+  CheckFinite(values, where);
   return MakeDenseWeight(values, format == "bf16" ? Activation::kBF16 : Activation::kF32);
 }
 

@@ -47,6 +47,8 @@ class Weight {
   // The storage format with its parameters: "fp32", "bf16", "int8", "int4 g32 asym".
   virtual std::string format() const = 0;
   virtual WeightSize size() const = 0;
+  // Whether the elements are codes and not numbers of their own.
+  virtual bool coded() const { return size().code_bits > 0; }
   virtual Kernel kernel() const { return Kernel::kPacked; }
 
   // y[n, rows] = x[n, cols] · Wᵀ, fp32. On the CPU from the stored form; on another device through an
@@ -58,6 +60,9 @@ class Weight {
   virtual Activation activation() const { return Activation::kF32; }
   // fp32 [rows, cols] on the CPU, a fresh copy.
   virtual at::Tensor Dense() const = 0;
+  // bool [rows, cols]: which elements are stored, for a sparse weight; undefined: all. The others are zeros
+  // and stay so in every later stage (KeepZeros).
+  virtual at::Tensor Kept() const { return {}; }
   // Rows `index` (int64 [n]) as fp32 [n, cols]: an embedding look-up.
   virtual at::Tensor Rows(const at::Tensor& index) const;
 
@@ -90,6 +95,21 @@ struct IntegerCodes {
   at::Tensor zeros;   // uint8 [rows, groups], or undefined: symmetric, zero = 2^(bits-1)
 };
 WeightPtr MakeIntegerWeight(const IntegerCodes& codes, Activation activation);
+
+// A weight of which only the elements where `kept` (bool [rows, cols]) are stored, with an index that says
+// which, in the smallest of three forms. Bytes for k kept elements of v bytes each in an m x n matrix:
+//   2:4     two of every four columns are kept in every row: m n / 8 + v k (2 bits say which, for each)
+//   bitmap  m n / 8 + v k
+//   rows    (2 + v) k + 4 (m + 1): the column of every element, and where rows begin (CSR)
+// `values`: fp32, fp16 or bf16 [rows, cols]; what is not kept is not looked at.
+WeightPtr MakeSparseWeight(const at::Tensor& kept, const at::Tensor& values);
+// `weight` with zeros where `kept` is false: a sparse weight with its elements, codes and scales. A format
+// whose elements cannot be taken out is returned as it is when these elements are zero in it anyway, else it
+// is Error{kUnsupported}. Sparse integer codes multiply fp32 inputs.
+WeightPtr KeepZeros(const at::Tensor& kept, const WeightPtr& weight);
+
+// A matrix of zeros, which stores nothing.
+WeightPtr MakeZeroWeight(int64_t rows, int64_t cols);
 
 // The inverse of Save. Everything read is checked against rows and cols; Error{kData} names `where`.
 WeightPtr LoadWeight(const Json& json, const TensorSource& source, const std::string& where);

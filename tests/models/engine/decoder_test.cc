@@ -128,10 +128,10 @@ TEST_CASE("operators for other devices agree with the kernels") {
   const at::Tensor q = at::randn({7, 6, 8}), k = at::randn({7, 2, 8}), v = at::randn({7, 2, 8});
   KvCache cache(SmallConfig(), 64);
   const std::vector<int64_t> slots{3, 4, 5, 20, 21, 22, 23};
-  StoreKeysValues(k, v, slots, cache.keys(0), cache.values(0));
+  cache.Store(0, k, v, slots);
   const std::vector<AttentionRun> runs{{{{3, 3}, {20, 4}}, {0, 1, 2, 3, 4, 5, 6}, 0}};
   for (const int64_t window : {int64_t{0}, int64_t{3}}) {
-    const at::Tensor ours = Attention(q, runs, cache.keys(0), cache.values(0), window);
+    const at::Tensor ours = Attention(q, runs, cache.Open(0, runs).keys, cache.Open(0, runs).values, window);
     // The formula, directly.
     const at::Tensor heads_k = k.repeat_interleave(3, 1).transpose(0, 1),
                      heads_v = v.repeat_interleave(3, 1).transpose(0, 1);

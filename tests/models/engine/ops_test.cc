@@ -80,8 +80,10 @@ TEST_CASE("attention over pieces of the cache that lie anywhere") {
       for (int64_t i = 0; i < span.count; ++i) slots.push_back(span.begin + i);
     }
     for (int64_t i = 0; i < count; ++i) positions.push_back(i);
-    StoreKeysValues(k, v, slots, cache.keys(0), cache.values(0));
-    return Attention(q, {{spans, positions, 0}}, cache.keys(0), cache.values(0), window).clone();
+    cache.Store(0, k, v, slots);
+    const std::vector<AttentionRun> runs = {{spans, positions, 0}};
+    const KvCache::Opened past = cache.Open(0, runs);
+    return Attention(q, runs, past.keys, past.values, window).clone();
   };
   for (const int64_t window : {0, 40}) {
     const at::Tensor whole = attend({{0, 90}}, window);

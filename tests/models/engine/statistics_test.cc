@@ -280,4 +280,27 @@ TEST_CASE("statistics files give back what was written and refuse what they are 
   CHECK_THROWS_WITH(statistics->InputCovariance(slot), Catch::Matchers::Contains("linears of the blocks"));
 }
 
+TEST_CASE("a block that does nothing has no influence") {
+  const RandomCheckpoint checkpoint(SmallConfig());
+  ModelParts parts = PartsOf(checkpoint);
+  const LinearReader read = parts.linear;
+  // Block 1 passes on what it gets.
+  parts.linear = [&](const LinearSlot& slot, int64_t rows, int64_t cols) {
+    const bool silent = slot.block == 1 && (slot.kind == LinearKind::kO || slot.kind == LinearKind::kDown);
+    return silent ? MakeDenseLinear(MakeZeroWeight(rows, cols)) : read(slot, rows, cols);
+  };
+  StatisticsRequest request;
+  request.moments = Moments::kInfluence;
+  std::map<std::string, at::Tensor> values;
+  CollectStatistics(
+      parts, Windows(3, 20, SmallConfig().vocabulary_size), request,
+      [&](const std::string& name, const at::Tensor& tensor) { values.emplace(name, tensor); },
+      [](int64_t, int64_t) {});
+  const at::Tensor influence = MemoryStatistics(values).Influence();
+  REQUIRE(influence.sizes() == at::IntArrayRef({3}));
+  CHECK(std::abs(influence[1].item<double>()) < 1e-6);
+  CHECK(influence[0].item<double>() > 1e-3);
+  CHECK(influence[2].item<double>() > 1e-3);
+}
+
 }  // namespace tnb

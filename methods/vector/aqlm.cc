@@ -1,0 +1,63 @@
+#include "methods/vector/aqlm.h"
+
+#include "methods/calibrated.h"
+#include "methods/vector/additive.h"
+
+namespace tnb {
+namespace {
+
+class Aqlm : public Stage {
+ public:
+  explicit Aqlm(const StageValues& values) : calibration_(values) {
+    options_.codebooks = values.Integer("codebooks");
+    options_.bits = values.Integer("bits");
+    options_.group = values.Integer("group");
+    options_.rounds = values.Integer("rounds");
+    options_.steps = values.Integer("steps");
+  }
+
+  void Prepare(const StageContext& context) override { calibration_.Prepare(context); }
+  Json Report() const override { return calibration_.Report(); }
+
+  LinearReport Apply(LinearSlot& slot) const override {
+    CheckOneMatrix(slot, "aqlm");
+    Additive result = QuantizeAdditive(slot.linear->weight(0)->Dense(),
+                                       calibration_.statistics().InputCovariance(slot), options_);
+    slot.linear->ReplaceWeight(0, MakeCodebookWeight(std::move(result.books)));
+    LinearReport report;
+    report.detail = {{"relative_output_error", result.loss},
+                     {"relative_output_error_at_start", result.start_loss},
+                     {"rounds", result.rounds}};
+    return report;
+  }
+
+ private:
+  AdditiveOptions options_;
+  Calibrated calibration_;
+};
+
+std::unique_ptr<Stage> Make(const StageValues& values) { return std::make_unique<Aqlm>(values); }
+
+}  // namespace
+
+StageEntry AqlmEntry() {
+  using Type = ParameterDescription::Type;
+  StageDescription description;
+  description.name = "aqlm";
+  description.group = "vector";
+  description.summary =
+      "additive quantization: groups of inputs as sums of codebook entries that keep the output on the "
+      "calibration text (codebooks x bits, group: 2x8 g8)";
+  description.parameters = {
+      {"codebooks", Type::kInteger, "2", "codebooks that a matrix shares", 1, 16},
+      {"bits", Type::kInteger, "8", "bits of a code: 2^bits entries a codebook", 1, 16},
+      {"group", Type::kInteger, "8", "inputs that share a code of each codebook", 1, 64},
+      {"rounds", Type::kInteger, "4", "rounds of Adam and search at most", 0, 1000},
+      {"steps", Type::kInteger, "50", "steps of Adam on codebooks and scales, a round", 0, 10000}};
+  AddCalibration(description.parameters, "");
+  description.selector = "attn/mlp";
+  description.reference = "AQLM, arXiv 2401.06118, without its fine-tuning of blocks";
+  return {description, &Make};
+}
+
+}  // namespace tnb

@@ -1,0 +1,10 @@
+// aqlm as a stage (additive.h).
+#pragma once
+
+#include "methods/stage.h"
+
+namespace tnb {
+
+StageEntry AqlmEntry();
+
+}  // namespace tnb
