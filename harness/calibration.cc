@@ -30,19 +30,23 @@ Json KeyOf(const StatisticsRequest& request, const ModelSource& source, const st
 
 }  // namespace
 
+CalibrationText FindCalibrationText(const std::string& name, const std::filesystem::path& data_dir) {
+  std::vector<std::filesystem::path> folders;
+  if (!data_dir.empty()) folders.push_back(data_dir);
+  folders.push_back(FetchedDataFolder());
+  folders.push_back(std::filesystem::current_path());
+  const std::filesystem::path path =
+      LocateFile({name}, folders, "calibration text",
+                 "give the method data=FILE, any plain text that is like what the model will read, and that "
+                 "no task is made of");
+  return {name, std::filesystem::absolute(path).lexically_normal().string(), Sha256File(path)};
+}
+
 std::vector<CalibrationText> CalibrationTexts(const std::string& method,
                                               const std::filesystem::path& data_dir) {
   std::vector<CalibrationText> texts;
   for (const std::string& name : DataNames(ParseRecipe(method))) {
-    std::vector<std::filesystem::path> folders;
-    if (!data_dir.empty()) folders.push_back(data_dir);
-    folders.push_back(FetchedDataFolder());
-    folders.push_back(std::filesystem::current_path());
-    const std::filesystem::path path = LocateFile(
-        {name}, folders, "calibration text",
-        "give the method data=FILE, any plain text that is like what the model will read, and that "
-        "no task is made of");
-    texts.push_back({name, std::filesystem::absolute(path).lexically_normal().string(), Sha256File(path)});
+    texts.push_back(FindCalibrationText(name, data_dir));
   }
   return texts;
 }

@@ -19,9 +19,10 @@ struct CalibrationText {
   std::string sha256;  // of the file
 };
 
-// The texts that a method (canonical or not) asks for, in order; empty for a method without calibration. A
-// name is a path, or relative to `data_dir`, the folder of fetched data or the current folder. Error{kIo}
-// with a hint when one is missing.
+// A text by name: a path, or relative to `data_dir`, the folder of fetched data or the current folder.
+// Error{kIo} with a hint when it is missing.
+CalibrationText FindCalibrationText(const std::string& name, const std::filesystem::path& data_dir);
+// The texts that a method (canonical or not) asks for, in order; empty for a method without calibration.
 std::vector<CalibrationText> CalibrationTexts(const std::string& method,
                                               const std::filesystem::path& data_dir);
 

@@ -40,6 +40,7 @@ std::function<int()> DeclareClaims(CLI::App& app);
 std::function<int()> DeclareVerify(CLI::App& app);
 std::function<int()> DeclareRerun(CLI::App& app);
 std::function<int()> DeclareMerge(CLI::App& app);
+std::function<int()> DeclareProfile(CLI::App& app);
 
 // Declares the options of tnbench run for a command that passes them on; call it before other options. After
 // parsing, `given` are those that were given, as arguments (all but --db and --json).

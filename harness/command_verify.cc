@@ -6,6 +6,7 @@
 #include "harness/verification.h"
 #include "records/store.h"
 #include "reports/numbers.h"
+#include "reports/render.h"
 #include "reports/table.h"
 
 namespace tnb {
@@ -46,18 +47,25 @@ Table TableOf(const std::string& name, const std::vector<MeasurementRow>& rows) 
 int Verify(const Options& options) {
   const std::string name = options.chosen->name;
   Store store = Store::Open(options.db);  // before the work: it may not be writable
-  std::vector<MeasurementRow> rows = options.verification();
+  Findings findings = options.verification();
   bool all = true;
-  for (MeasurementRow& row : rows) {
+  for (MeasurementRow& row : findings.rows) {
     row.machine_id = store.PutMachine(ThisMachine());
     row.build_id = store.PutBuild(ThisBuild());
     row.command = CommandLine();
     row.kind = name;
     all = all && Passes(row);
   }
-  store.AddMeasurements(rows);
-  const Table table = TableOf(name, rows);
-  std::cout << (options.json ? ToJson(table).dump(2) + "\n" : RenderMarkdown(table));
+  store.AddMeasurements(findings.rows);
+  const Table verdicts = TableOf(name, findings.rows);
+  if (options.json) {
+    Json json = ToJson(verdicts);
+    for (const Table& table : findings.tables) json["tables"].push_back(ToJson(table));
+    std::cout << json.dump(2) << "\n";
+    return all ? 0 : 1;
+  }
+  findings.tables.push_back(verdicts);
+  std::cout << RenderTables(findings.tables, ReportFormat::kMarkdown, TerminalWidth());
   return all ? 0 : 1;
 }
 

@@ -40,8 +40,16 @@ const std::vector<CommandEntry>& Commands() {
       {"verify", "promises checked on this machine: deviations against their tolerances",
        "  tnbench verify invariance --model smollm2-135m --method fp32,int8,mpo+int8\n"
        "  tnbench verify invariance --model tinyllama-1.1b --weights random --method bf16\n"
+       "  tnbench verify ising --plot magnetization.svg\n"
        "exit codes: 0 within the tolerances, 1 beyond, 2 usage",
        false, DeclareVerify},
+      {"profile", "where compression hurts: one layer, kind of layers or block at a time",
+       "  tnbench profile --method svd:keep=0.8,svd:keep=0.5 --drift-tokens 1024\n"
+       "  tnbench profile --method mpo:chi=32,mpo:chi=64 --by block --blocks all --tasks hellaswag "
+       "--limit 200 --data-dir DIR\n"
+       "  tnbench profile --method svd:keep=0.6,svd:keep=0.3 --by kind --out keep.json --budget 0.6\n"
+       "without --method: svd:keep=0.8, 0.5 and 0.2; without --tasks: divergence from the dense model",
+       false, DeclareProfile},
       {"rerun", "a run again, from its row: reproduced, numerically equal or different",
        "  tnbench rerun 3\n"
        "  tnbench rerun 3 --phases compress,quality --data-dir DIR",

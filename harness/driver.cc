@@ -284,6 +284,7 @@ DriverResult RunPlan(const Plan& plan, Store& store, const DriverHooks& hooks) {
                       store, guard);
     result.runs.push_back(runner.Run());
     if (cell.method == plan.base) bases[cell.subject.get()] = runner.artefact();
+    if (hooks.ended) hooks.ended(cell);
     result.failed = result.failed || runner.failed();
     result.interrupted = result.interrupted || runner.interrupted();
   }

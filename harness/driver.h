@@ -20,6 +20,8 @@ struct DriverResult {
 struct DriverHooks {
   // Asked before each cell; false ends the plan there. Empty: all cells run.
   std::function<bool(const PlannedCell& cell)> may_begin{};
+  // Called after each cell, whatever became of it.
+  std::function<void(const PlannedCell& cell)> ended{};
 };
 
 // Throws Error when the store cannot be written or no worker can be started; running rows are closed first

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "harness/calibration.h"
+#include "harness/linear_times.h"
 #include "harness/memory.h"
 #include "harness/phase.h"
 #include "harness/weight_supply.h"
@@ -185,6 +186,8 @@ void RunCompress(const Json& spec, Emitter& emit) {
       ++stages[outcome.stage].linears;
     }
     if (layers.empty()) layers.push_back(UntouchedJson(recipe, slot, rows, cols));
+    if (const Json cost = LinearCostJson(*slot.linear); !cost.is_null())
+      layers.back()["detail"]["cost"] = cost;
     if (!grid.is_null()) {
       for (Json& layer : layers) layer["detail"]["grid"] = grid;
     }

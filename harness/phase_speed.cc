@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "harness/linear_times.h"
 #include "harness/load.h"
 #include "harness/measure.h"
 #include "harness/memory.h"
@@ -20,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kVariantRepetitions =
     2;  // of contracted and rebuilt, which are shown beside the automatic choice
+constexpr int kLinearRepetitions = 3;      // of single linears
 constexpr double kSlowDecodeSeconds = 10;  // beyond, rebuilt decoding is timed over fewer tokens
 constexpr int64_t kShortDecode = 4;
 // For the repetitions of one timing, so that a model with billions of parameters takes minutes and not hours.
@@ -100,6 +102,12 @@ std::vector<Timing> PlanVariants(Workload& work, const Sizes& sizes) {
   return timings;
 }
 
+void TimeLinearsOf(const Model& model, const Json& spec, const Sizes& sizes, Emitter& emit) {
+  const auto shortest = std::min_element(sizes.prefill.begin(), sizes.prefill.end());
+  TimeLinears(model, shortest == sizes.prefill.end() ? 1 : *shortest, kLinearRepetitions,
+              Require<int64_t>(spec.at("settings"), "seed", "spec"), emit);
+}
+
 // Of the factorized linears, the share that the automatic choice contracts (the others it rebuilds).
 void EmitChoice(const Model& model, int64_t tokens, const std::string& metric, Emitter& emit) {
   int64_t factorized = 0, contracted = 0;
@@ -150,7 +158,10 @@ void RunSpeed(const Json& spec, Emitter& emit) {
     RunTimings(PlanTimings(work, sizes, emit), emit);
     // Before the variants, whose intermediate results can be larger than the model.
     EmitBytes(emit, "resident_peak", PeakResidentBytes());
-    if (model->factorized()) RunTimings(PlanVariants(work, sizes), emit);
+    if (model->factorized()) {
+      RunTimings(PlanVariants(work, sizes), emit);
+      if (DeviceOf(spec).is_cpu()) TimeLinearsOf(*model, spec, sizes, emit);
+    }
   }
   for (const int64_t count : sizes.prefill)
     EmitChoice(*model, count, "prefill_" + std::to_string(count), emit);

@@ -5,15 +5,25 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "records/rows.h"
+#include "reports/table.h"
 
 namespace tnb {
 
 // What was found: rows with subject, name, settings, value, unit, tolerance and detail. A row with a
-// tolerance passes when its value, a deviation, is not above it; one without is for information.
-using Verification = std::function<std::vector<MeasurementRow>()>;
+// tolerance passes when its value, a deviation, is not above it; one without is for information. Tables are
+// printed above the verdicts, for people who want to see more than deviations.
+struct Findings {
+  // NOLINTNEXTLINE(google-explicit-constructor): most verifications have rows only.
+  Findings(std::vector<MeasurementRow> found, std::vector<Table> shown = {})
+      : rows(std::move(found)), tables(std::move(shown)) {}
+  std::vector<MeasurementRow> rows;
+  std::vector<Table> tables;
+};
+using Verification = std::function<Findings()>;
 
 struct VerificationEntry {
   const char* name;
@@ -26,5 +36,6 @@ struct VerificationEntry {
 const std::vector<VerificationEntry>& Verifications();
 
 Verification DeclareInvariance(CLI::App& app);
+Verification DeclareIsing(CLI::App& app);
 
 }  // namespace tnb

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/progress.h"
+#include "reports/cost.h"
 #include "reports/flips.h"
 #include "reports/numbers.h"
 #include "reports/run_data.h"
@@ -291,6 +292,7 @@ std::string ShowRun(const Store& store, int64_t run_id) {
       FormatCount(static_cast<double>(view.model.parameters)), view.model.hash.substr(0, 12),
       view.machine.name, view.build.commit);
   for (const PhaseRow& phase : store.Phases(run_id)) text += PhaseText(store, phase);
+  text += CostText(CostsOf(store, run_id));
   text += FlipsText(store, view);
   const std::vector<LogRow> logs = store.Logs(run_id);
   if (!logs.empty()) text += "\nlog\n";
@@ -324,6 +326,7 @@ Json ShowRunJson(const Store& store, int64_t run_id, bool with_items) {
       {"log", Json::array()}};
   for (const PhaseRow& phase : store.Phases(run_id))
     json["phases"].push_back(PhaseJson(store, phase, with_items));
+  json["cost"] = ToJson(CostsOf(store, run_id));
   json["flips"] = FlipsJson(store, view);
   for (const LogRow& row : store.Logs(run_id)) {
     json["log"].push_back({{"time", row.time}, {"level", row.level}, {"text", row.text}});

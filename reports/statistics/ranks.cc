@@ -4,6 +4,7 @@
 #include <boost/math/distributions/normal.hpp>
 #include <boost/math/special_functions/binomial.hpp>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "base/error.h"
@@ -82,6 +83,22 @@ double ResampledMedian(std::mt19937_64& random, std::span<const double> values, 
   return Median(buffer);
 }
 
+// From 1; equal values share the mean of their ranks.
+std::vector<double> MeanRanks(std::span<const double> values) {
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  for (const double value : values) {
+    if (std::isnan(value)) throw Error(ErrorKind::kData, "a number to be ranked is NaN");
+  }
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
+  std::vector<double> ranks(values.size());
+  for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
+    for (size_t i = begin; i < end; ++i) ranks[order[i]] = static_cast<double>(begin + 1 + end) / 2;
+  }
+  return ranks;
+}
+
 }  // namespace
 
 double MannWhitney(std::span<const double> first, std::span<const double> second) {
@@ -142,6 +159,24 @@ double NoiseFloor(std::span<const double> ratios, double least) {
     largest = std::max(largest, std::max(ratio, 1 / ratio) - 1);
   }
   return ratios.size() >= kTrustedPairs ? largest : std::max(largest, least);
+}
+
+std::optional<double> Spearman(std::span<const double> first, std::span<const double> second) {
+  if (first.size() != second.size()) {
+    throw Error(ErrorKind::kData, {"pairs to correlate are incomplete", std::to_string(first.size()),
+                                   std::to_string(second.size()), "", ""});
+  }
+  if (first.size() < 3) return std::nullopt;
+  const std::vector<double> a = MeanRanks(first), b = MeanRanks(second);
+  const double mean = static_cast<double>(a.size() + 1) / 2;
+  double ab = 0, aa = 0, bb = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    ab += (a[i] - mean) * (b[i] - mean);
+    aa += (a[i] - mean) * (a[i] - mean);
+    bb += (b[i] - mean) * (b[i] - mean);
+  }
+  if (aa == 0 || bb == 0) return std::nullopt;
+  return ab / std::sqrt(aa * bb);
 }
 
 }  // namespace tnb

@@ -1,10 +1,11 @@
-// Timings of two systems: independent repetitions, compared by ranks, because times are skewed and have
-// outliers. Ratios are always second / first; observations are positive.
+// Ranks. Timings of two systems: independent repetitions, compared by ranks, because times are skewed and
+// have outliers. Ratios are always second / first; observations are positive.
 //
 // Error{kData} for no observations, NaN, infinity, or ones that are not positive.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "reports/statistics.h"
@@ -29,5 +30,10 @@ Interval MedianRatioInterval(std::span<const double> first, std::span<const doub
 // The relative difference below which a timing says nothing, from ratios of A/A runs (the same thing
 // measured twice): the largest one seen, but at least `least` unless there are 10 pairs or more.
 double NoiseFloor(std::span<const double> ratios, double least = 0.02);
+
+// Spearman's rank correlation: Pearson's of the ranks, equal values sharing their mean rank. None for fewer
+// than three pairs, or when all values of one side are equal. Infinite values are ranked; Error{kData} for
+// NaN and for sequences of different lengths.
+std::optional<double> Spearman(std::span<const double> first, std::span<const double> second);
 
 }  // namespace tnb

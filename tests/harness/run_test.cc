@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "reports/cost.h"
 #include "tests/harness/program.h"
 #include "tests/support/catch.h"
 
@@ -220,6 +221,19 @@ TEST_CASE("factorized models are timed contracted and rebuilt") {
   }
   CHECK(variants == std::set<std::string>{"", "contracted", "rebuilt"});
   CHECK(shares);
+  // Every kind of linear was timed alone, both ways; what it costs is shown.
+  const std::vector<LinearCosts> costs = CostsOf(store, 1);
+  REQUIRE(costs.size() == 6);
+  for (const LinearCosts& kind : costs) {
+    CAPTURE(kind.kind);
+    CHECK(kind.linears == 2);
+    CHECK(kind.contracted <= 0.5 * kind.dense);  // low rank: keep=0.5 of the parameters and of the arithmetic
+    CHECK(!kind.BreakEven());
+    CHECK(kind.timed == 1);
+    CHECK(kind.contracted_one > 0);
+    CHECK(kind.rebuilt_many > 0);
+  }
+  CHECK_THAT(program.Run({"show", "1", "--db", "results.db"}).output, Contains("cost of factorized linears"));
 }
 
 TEST_CASE("random weights have a time and a size but no accuracy") {

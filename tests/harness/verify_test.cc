@@ -1,4 +1,7 @@
 // tnbench verify: the frame, and invariance on a tiny model.
+#include <tuple>
+
+#include "base/files.h"
 #include "tests/harness/program.h"
 #include "tests/support/catch.h"
 
@@ -44,6 +47,41 @@ TEST_CASE("verify invariance measures every way, states what is allowed and stor
   }
   // Contracting and rebuilding do not round alike: a comparison of a thing with itself would say so.
   CHECK(some_choice_rounds);
+}
+
+TEST_CASE("verify ising compares with published values, and promises nothing where it is not exact") {
+  const Program program;
+  const Outcome outcome =
+      program.Run({"verify", "ising", "--chi", "4,2", "--plot", "m.svg", "--db", "results.db", "--json"});
+  INFO(outcome.errors);
+  REQUIRE(outcome.exit_code == 0);
+  const Json json = ParseJson(outcome.output, "verify");
+  REQUIRE(json["rows"].size() == 2);
+  CHECK(json["rows"][0]["check"] == "chi 2");
+  CHECK(json["rows"][1]["verdict"] == "");  // not exact: shown, not judged
+  REQUIRE(json["tables"].size() == 2);
+  CHECK(json["tables"][0]["rows"].size() == 17);
+  CHECK(json["tables"][0]["rows"][8]["published"]["value"] == 0.452803869173);
+  const std::vector<MeasurementRow> rows = program.Database().Measurements("ising");
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].value > 10 * rows[1].value / 9);  // converging
+  CHECK(rows[1].value > 1e-3);
+  CHECK(rows[1].detail["values"].size() == 17);
+  CHECK_THAT(ReadFile(program / "m.svg"), Contains("<svg") && Contains("published") && Contains("chi 4"));
+
+  // Without published values the largest bond dimension is what the others are measured by.
+  const Outcome other = program.Run({"verify", "ising", "--qubits", "23", "--steps", "2", "--chi", "1,4",
+                                     "--site", "3", "--db", "results.db"});
+  INFO(other.errors);
+  REQUIRE(other.exit_code == 0);
+  CHECK_THAT(other.output, Contains("Z_3 after 2 steps on 23 qubits") && !Contains("published"));
+  for (const auto& [option, value, about] : std::vector<std::tuple<std::string, std::string, std::string>>{
+           {"--qubits", "100", "65 or 127"}, {"--site", "127", "0 to 126"}, {"--chi", "0", "--chi"}}) {
+    const Outcome bad = program.Run({"verify", "ising", option, value, "--db", "results.db"});
+    CHECK(bad.exit_code == 2);
+    CHECK(testing::IsOneLineError(bad.errors));
+    CHECK_THAT(bad.errors, Contains(about));
+  }
 }
 
 TEST_CASE("verify takes random weights, and says what it cannot do") {
