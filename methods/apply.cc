@@ -116,10 +116,8 @@ namespace {
 void MeasureErrors(const Recipe& recipe, const LinearSlot& slot, const at::Tensor& original,
                    LayerOutcome& outcome) {
   const at::Tensor& equivalent = outcome.report.equivalent;
-  const at::Tensor difference =
-      ((equivalent.defined() ? equivalent : slot.linear->Rebuild()) - original).to(at::kDouble);
-  const double norm = original.to(at::kDouble).norm().item<double>(),
-               error = difference.norm().item<double>();
+  const at::Tensor difference = (equivalent.defined() ? equivalent : slot.linear->Rebuild()) - original;
+  const double norm = original.norm().item<double>(), error = difference.norm().item<double>();
   outcome.relative_error = norm > 0 ? error / norm : error;
   outcome.mean_square_error = error * error / static_cast<double>(original.numel());
   outcome.report.equivalent.reset();
@@ -134,10 +132,8 @@ void MeasureErrors(const Recipe& recipe, const LinearSlot& slot, const at::Tenso
 }  // namespace
 
 double RelativeOutputError(const at::Tensor& difference, const at::Tensor& w, const at::Tensor& covariance) {
-  const at::Tensor h = covariance.to(at::kFloat);
   const auto energy = [&](const at::Tensor& matrix) {
-    const at::Tensor m = matrix.to(at::kFloat);
-    return std::max(0.0, (at::matmul(m, h) * m).sum(at::kDouble).item<double>());
+    return std::max(0.0, (at::matmul(matrix, covariance) * matrix).sum(at::kDouble).item<double>());
   };
   const double before = energy(w), error = energy(difference);
   return before > 0 ? std::sqrt(error / before) : std::sqrt(error);
