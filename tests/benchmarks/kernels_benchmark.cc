@@ -81,7 +81,7 @@ void Multiply(benchmark::State& state) {
 }
 
 void Shapes(benchmark::internal::Benchmark* benchmark) {
-  for (int format = kF32; format <= kInt4AsF32; ++format) {
+  for (int format = kF32; format <= kNf4; ++format) {
     benchmark->Args({format, 1536, 576, 1, 2});
     benchmark->Args({format, 49152, 576, 1, 2});
     benchmark->Args({format, 1536, 576, 512, 2});
