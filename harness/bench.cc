@@ -59,12 +59,12 @@ WeightPtr RandomWeight(const std::string& format, int64_t rows, int64_t cols) {
   if (format == "fp32") return MakeDenseWeight(values());
   if (format == "fp16") return MakeDenseWeight(values().to(at::kHalf));
   if (format == "bf16") return MakeDenseWeight(values().to(at::kBFloat16), Activation::kBF16);
-  IntegerCodes codes;
+  CodedMatrix codes;
   codes.bits = format == "int4 g32" ? 4 : 8;
   codes.group = format == "int8" ? 0 : 32;
   codes.codes = at::randint(1 << codes.bits, {rows, cols}, at::kByte);
   codes.scales = at::full({rows, codes.group == 0 ? 1 : (cols + 31) / 32}, 0.01, at::kHalf);
-  return MakeIntegerWeight(codes, Activation::kInt8);
+  return MakeCodedWeight(codes, Activation::kInt8);
 }
 
 // The best rate of our own kernel, with all that it reads in the caches, and of LibTorch's.

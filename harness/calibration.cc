@@ -9,7 +9,7 @@
 namespace tnb {
 namespace {
 
-constexpr int kStatisticsVersion = 1;  // raised when the same request may yield other numbers than before
+constexpr int kStatisticsVersion = 2;  // raised when the same request may yield other numbers than before
 
 // Everything that can change the numbers. The name of the text cannot.
 Json KeyOf(const StatisticsRequest& request, const ModelSource& source, const std::string& rewritten,
@@ -128,6 +128,13 @@ std::shared_ptr<const Statistics> CalibrationService::Get(const StatisticsReques
       });
   writer.Finish();
   return OpenStatistics(file.string(), key);
+}
+
+Json CalibrationService::Visit(const StatisticsRequest& request, const Walk& walk) {
+  const CalibrationText& text = Text(request.data);
+  WalkBlocks(parts_, CalibrationWindows(text, tokenizer(), request.windows, request.length), request, walk,
+             [&](int64_t done, int64_t total) { emit_.Progress("block by block", done, total, "blocks"); });
+  return KeyOf(request, source_, rewritten_, text.sha256, tokenizer());
 }
 
 }  // namespace tnb

@@ -39,6 +39,7 @@ class CalibrationService : public StatisticsService {
   CalibrationService(ModelParts parts, ModelSource source, std::string rewritten,
                      std::vector<CalibrationText> texts, std::filesystem::path folder, Emitter& emit);
   std::shared_ptr<const Statistics> Get(const StatisticsRequest& request) override;
+  Json Visit(const StatisticsRequest& request, const Walk& walk) override;
 
  private:
   const CalibrationText& Text(const std::string& name) const;

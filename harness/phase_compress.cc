@@ -79,6 +79,8 @@ class GridWatch {
 Json LayerJson(const LayerOutcome& outcome) {
   Json detail = outcome.report.detail;
   detail["seconds"] = outcome.seconds;
+  detail["mean_square_error"] = NumberToJson(outcome.mean_square_error);
+  if (outcome.report.output_error) detail["output_error"] = NumberToJson(*outcome.report.output_error);
   Json json = {{"stage_position", outcome.stage},
                {"name", outcome.name},
                {"format", outcome.format},
@@ -171,6 +173,7 @@ void RunCompress(const Json& spec, Emitter& emit) {
   GridWatch grids;
   const auto norm = [&](const std::string& name, int64_t size) {
     at::Tensor values = supply.Norm(name, size);
+    ApplyRecipeToNorm(recipe, name, values);
     writer.AddNorm(name, values);
     total += {.parameters = size, .code_bits = 0, .bytes = 4 * size};
     return values;

@@ -83,7 +83,12 @@ uint64_t WeightSupply::PlaceOf(const LinearSlot& slot) const {
 Model CompressInMemory(const WeightSupply& supply, Recipe& recipe) {
   PrepareRecipe(recipe, nullptr, supply.Visitor(nullptr));
   Model model = BuildModel(
-      supply.config(), [&](const std::string& name, int64_t size) { return supply.Norm(name, size); },
+      supply.config(),
+      [&](const std::string& name, int64_t size) {
+        at::Tensor gain = supply.Norm(name, size);
+        ApplyRecipeToNorm(recipe, name, gain);
+        return gain;
+      },
       [&](const LinearSlot& place, int64_t rows, int64_t cols) {
         LinearSlot slot = supply.ReadSlot(place, rows, cols);
         ApplyRecipe(recipe, slot);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "methods/recipe.h"
 
@@ -90,6 +91,30 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
         }
       });
     };
+    context.walk = [&](const StatisticsRequest& request,
+                       const std::function<void(LinearSlot&, const Statistics&)>& change) {
+      if (statistics == nullptr) {
+        throw Error(ErrorKind::kUnsupported, "a stage needs calibration statistics, and there are none here",
+                    "compress a model with tnbench run");
+      }
+      Walk walk;
+      walk.prepare = [&](LinearSlot& slot) {
+        for (size_t before = 0; before < i; ++before) {
+          if (!Applies(recipe.stages[before], slot)) continue;
+          ApplyStage(recipe.stages[before], slot);
+          slot.touched = true;
+        }
+      };
+      walk.change = [&](LinearSlot& slot, const Statistics& inputs) {
+        if (!Applies(stage, slot)) return;
+        try {
+          change(slot, inputs);
+        } catch (const Error& error) {
+          Rethrow(error, slot, stage);
+        }
+      };
+      return statistics->Visit(request, walk);
+    };
     stage.stage->Prepare(context);
   }
 }
@@ -102,6 +127,41 @@ std::vector<std::string> DataNames(const Recipe& recipe) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   return names;
+}
+
+void ApplyRecipeToNorm(const Recipe& recipe, const std::string& name, at::Tensor& gain) {
+  for (const RecipeStage& stage : recipe.stages) stage.stage->ApplyToNorm(name, gain);
+}
+
+void Stage::ApplyToNorm(const std::string&, at::Tensor&) const {}
+
+namespace {
+
+// Errors against the original W; that of the output where some stage of the recipe knows the inputs.
+void MeasureErrors(const Recipe& recipe, const LinearSlot& slot, const at::Tensor& original,
+                   LayerOutcome& outcome) {
+  const at::Tensor& equivalent = outcome.report.equivalent;
+  const at::Tensor difference = (equivalent.defined() ? equivalent : slot.linear->Rebuild()) - original;
+  const double norm = original.norm().item<double>(), error = difference.norm().item<double>();
+  outcome.relative_error = norm > 0 ? error / norm : error;
+  outcome.mean_square_error = error * error / static_cast<double>(original.numel());
+  outcome.report.equivalent.reset();
+  for (const RecipeStage& stage : recipe.stages) {
+    if (outcome.report.output_error) break;
+    if (const at::Tensor covariance = stage.stage->InputCovariance(slot); covariance.defined()) {
+      outcome.report.output_error = RelativeOutputError(difference, original, covariance);
+    }
+  }
+}
+
+}  // namespace
+
+double RelativeOutputError(const at::Tensor& difference, const at::Tensor& w, const at::Tensor& covariance) {
+  const auto energy = [&](const at::Tensor& matrix) {
+    return std::max(0.0, (at::matmul(matrix, covariance) * matrix).sum(at::kDouble).item<double>());
+  };
+  const double before = energy(w), error = energy(difference);
+  return before > 0 ? std::sqrt(error / before) : std::sqrt(error);
 }
 
 std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot) {
@@ -126,9 +186,7 @@ std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot) {
     outcome.rows = slot.linear->out_features();
     outcome.cols = slot.linear->in_features();
     outcome.size = slot.linear->size();
-    const double norm = original.norm().item<double>();
-    const double difference = (slot.linear->Rebuild() - original).norm().item<double>();
-    outcome.relative_error = norm > 0 ? difference / norm : difference;
+    MeasureErrors(recipe, slot, original, outcome);
     outcomes.push_back(std::move(outcome));
   }
   return outcomes;

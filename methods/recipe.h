@@ -80,7 +80,8 @@ struct LayerOutcome {
   std::string format;  // Linear::Describe()
   int64_t rows = 0, cols = 0;
   WeightSize size;
-  double relative_error = 0;  // |W - W'|_F / |W|_F against the original W
+  double relative_error = 0;     // |W - W'|_F / |W|_F against the original W
+  double mean_square_error = 0;  // of an element of W
   double seconds = 0;
   LinearReport report;
 };
@@ -92,6 +93,9 @@ using VisitLinears = std::function<void(const std::function<bool(const LinearSlo
 // `statistics` may be null.
 void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLinears& visit_linears,
                    const std::function<void(const std::string& title, int64_t done)>& progress = {});
+
+// The gain of a norm as the stages leave it.
+void ApplyRecipeToNorm(const Recipe& recipe, const std::string& name, at::Tensor& gain);
 
 // Values of the parameter `data` of all stages: names of calibration texts, each once.
 std::vector<std::string> DataNames(const Recipe& recipe);

@@ -4,7 +4,10 @@
 #include "methods/factorize/mpo.h"
 #include "methods/factorize/svd.h"
 #include "methods/prune/prune.h"
-#include "methods/quantize/integer.h"
+#include "methods/quantize/gguf.h"
+#include "methods/quantize/gptq.h"
+#include "methods/quantize/scalar.h"
+#include "methods/quantize/scaled.h"
 #include "methods/stage.h"
 #include "methods/storage/cast.h"
 #include "methods/vector/aqlm.h"
@@ -15,15 +18,53 @@ namespace tnb {
 
 const std::vector<StageEntry>& StageRegistry() {
   static const std::vector<StageEntry> entries = {
-      CastEntry("fp32"), CastEntry("bf16"), CastEntry("fp16"),  // storage
-      Int8Entry(),       Int4Entry(),                           // quantization
-      SvdEntry(),        AsvdEntry(),       FwsvdEntry(),      SvdLlmEntry(),
-      MpoEntry(),  // factorization
-      PqEntry(),         OpqEntry(),        LopqEntry(),       QetEntry(),
-      AqlmEntry(),                                                                // vector quantization
-      MagnitudeEntry(),  WandaEntry(),      SparseGptEntry(),  LayerDropEntry(),  // pruning
-      KvInt8Entry(),     KvInt4Entry(),     KvQetEntry(),                         // key-value cache
-      FoldNormsEntry(),  RotateEntry(),                                           // equivalent models
+      // storage
+      CastEntry("fp32"),
+      CastEntry("bf16"),
+      CastEntry("fp16"),
+      // scalar quantization
+      IntegerEntry(8),
+      IntegerEntry(6),
+      IntegerEntry(5),
+      IntegerEntry(4),
+      IntegerEntry(3),
+      IntegerEntry(2),
+      LevelsEntry("nf4"),
+      LevelsEntry("fp4"),
+      HqqEntry(),
+      LlmInt8Entry(),
+      GgufEntry("q8_0"),
+      GgufEntry("q4_0"),
+      GgufEntry("q4_k"),
+      GgufEntry("q6_k"),
+      // the same, calibrated
+      GptqEntry(),
+      AwqEntry(),
+      SmoothQuantEntry(),
+      // factorization
+      SvdEntry(),
+      AsvdEntry(),
+      FwsvdEntry(),
+      SvdLlmEntry(),
+      MpoEntry(),
+      // vector quantization
+      PqEntry(),
+      OpqEntry(),
+      LopqEntry(),
+      QetEntry(),
+      AqlmEntry(),
+      // pruning
+      MagnitudeEntry(),
+      WandaEntry(),
+      SparseGptEntry(),
+      LayerDropEntry(),
+      // key-value cache
+      KvInt8Entry(),
+      KvInt4Entry(),
+      KvQetEntry(),
+      // equivalent models
+      FoldNormsEntry(),
+      RotateEntry(),
   };
   return entries;
 }

@@ -67,6 +67,11 @@ class StageValues {
 struct LinearReport {
   std::optional<double> discarded_weight;  // sum of discarded squared singular values / |W|^2
   Json detail = Json::object();            // bond dimensions, legs, predicted error ...
+  // sqrt(E|Δy|² / E|y|²) on calibration data; measured by the driver when InputCovariance says how.
+  std::optional<double> output_error = {};
+  // What the linear means in the coordinates of the one it replaces, where that is not its Rebuild(): a stage
+  // that moves factors between linears and norms. For the errors that are reported.
+  at::Tensor equivalent = {};
 };
 
 // What a stage may look at before it is applied.
@@ -77,6 +82,12 @@ struct StageContext {
   // leave it.
   std::function<void(const std::function<void(const LinearSlot&)>& visit)> for_each;
   std::function<void(const std::string& title, int64_t done)> progress;  // linears; may be empty
+  // Goes through the model block by block (statistics.h), as the stages before leave it, and calls `change`
+  // with every linear that the stage will be applied to; what it changes, later blocks see. What was visited,
+  // for the record.
+  std::function<Json(const StatisticsRequest& request,
+                     const std::function<void(LinearSlot& slot, const Statistics& inputs)>& change)>
+      walk;
 };
 
 class Stage {
@@ -89,6 +100,11 @@ class Stage {
   virtual Json Report() const { return Json::object(); }
   // Changes slot.linear (replaces it, or replaces its weights). Deterministic. Errors name the legal range.
   virtual LinearReport Apply(LinearSlot& slot) const = 0;
+  // E[x xᵀ] of the inputs of a linear when the stage knows it, else undefined: what output errors are
+  // reported in.
+  virtual at::Tensor InputCovariance(const LinearSlot&) const { return {}; }
+  // Changes the gain of a norm (fp32) where the stage moves factors into it; `name` as in a checkpoint.
+  virtual void ApplyToNorm(const std::string& name, at::Tensor& gain) const;
 };
 
 // A stage that makes another checkpoint of the whole model, and changes no linear by itself. Such stages
@@ -106,6 +122,10 @@ class CacheStage : public Stage {
   virtual CacheCodecPtr Codec(const ModelConfig& config) const = 0;
   LinearReport Apply(LinearSlot&) const final { return {}; }
 };
+
+// sqrt(tr(D H Dᵀ) / tr(W H Wᵀ)): how much of a linear's output an error D of its matrix W [out, in] is, by
+// the covariance H = E[x xᵀ] of its inputs.
+double RelativeOutputError(const at::Tensor& difference, const at::Tensor& w, const at::Tensor& covariance);
 
 // Name, description and maker of a stage: one entry of the list in registry.cc.
 struct StageEntry {

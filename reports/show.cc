@@ -187,8 +187,12 @@ std::string LayersText(std::vector<LayerRow> layers) {
   if (layers.size() > kWorstLayers) layers.resize(kWorstLayers);
   std::string text;
   for (const LayerRow& row : layers) {
-    text += fmt::format("  layer {} ({}, {} x {}): relative error {}, {}\n", row.name, row.format, row.rows,
+    // Where calibration data are known, also what the error does to the output of the layer.
+    const auto output = row.detail.find("output_error");
+    const bool known = output != row.detail.end() && output->is_number();
+    text += fmt::format("  layer {} ({}, {} x {}): relative error {}{}, {}\n", row.name, row.format, row.rows,
                         row.cols, FormatNumber(*row.relative_error),
+                        known ? ", of the output " + FormatNumber(output->get<double>()) : "",
                         FormatBytes(static_cast<double>(row.stored_bytes)));
   }
   return text;

@@ -47,6 +47,10 @@ class Factorizer : public Stage {
     return report;
   }
 
+  at::Tensor InputCovariance(const LinearSlot& slot) const override {
+    return inputs_ ? inputs_->FindInputCovariance(slot) : at::Tensor();
+  }
+
   LinearReport Apply(LinearSlot& slot) const override {
     Share share;
     if (options_.allocation != Allocation::kUniform) {

@@ -1,6 +1,10 @@
 #include "models/engine/panel_kernels.h"
 
+#include <cmath>
 #include <cstring>
+#include <type_traits>
+
+#include "models/engine/panel_codes.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC 12's own AVX-512 headers build "undefined" vectors from themselves, which these warnings misread.
@@ -75,24 +79,50 @@ void MultiplyF32(const float* b, int64_t b_stride, const float* x, int64_t x_str
                      accumulate);
 }
 
-// One vector of scales and zero points of a group, rows v * kLanes and on.
+// One vector of scales of a group, rows v * kLanes and on.
 HWY_INLINE hn::Vec<DF> ScaleVector(const PanelMatrix& w, int64_t panel, int64_t group, int v) {
-  const hn::Rebind<hwy::float16_t, DF> d16;
-  const uint16_t* scales = w.scales.as<uint16_t>() + (panel * w.groups() + group) * kPanelRows + v * kLanes;
-  return hn::PromoteTo(DF(), hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(scales)));
+  const DF d;
+  const int64_t at = (panel * w.groups() + group) * kPanelRows + v * kLanes;
+  if (w.code.scales == ScaleType::kF16) {
+    const hn::Rebind<hwy::float16_t, DF> d16;
+    const auto* halves = reinterpret_cast<const hwy::float16_t*>(w.scales.as<uint16_t>() + at);
+    return hn::PromoteTo(d, hn::LoadU(d16, halves));
+  }
+  if (w.code.scales == ScaleType::kF32) return hn::LoadU(d, w.scales.as<float>() + at);
+  const float* map = DynamicMap();
+  const uint8_t* codes = w.scales.as<uint8_t>() + at;
+  HWY_ALIGN float scales[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const int64_t row = panel * kPanelRows + v * kLanes + lane;
+    if (row >= w.rows) {
+      scales[lane] = 0;
+      continue;
+    }
+    const float block = w.scale_blocks.as<float>()[(row * w.groups() + group) / kScaleBlock];
+    scales[lane] = std::fma(map[codes[lane]], block, w.code.scale_offset);
+  }
+  return hn::Load(d, scales);
 }
 
-HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> ZeroVector(const PanelMatrix& w, int64_t panel, int64_t group,
-                                                      int v) {
-  const hn::RebindToSigned<DF> di;
-  if (w.zeros.size() == 0) return hn::Set(di, w.zero_point);
-  const uint8_t* packed =
-      w.zeros.as<uint8_t>() + ((panel * w.groups() + group) * kPanelRows + v * kLanes) / 2;
-  HWY_ALIGN int32_t zeros[kLanes];
-  for (int lane = 0; lane < kLanes; ++lane) {
-    zeros[lane] = lane % 2 == 0 ? packed[lane / 2] & 15 : packed[lane / 2] >> 4;
+// Zero points as numbers, exact for integers.
+HWY_INLINE hn::Vec<DF> ZeroVector(const PanelMatrix& w, int64_t panel, int64_t group, int v) {
+  const DF d;
+  if (w.code.zeros == ZeroType::kConstant) return hn::Set(d, static_cast<float>(w.code.zero_point));
+  if (w.code.zeros == ZeroType::kF16) {
+    const hn::Rebind<hwy::float16_t, DF> d16;
+    const uint16_t* zeros = w.zeros.as<uint16_t>() + (panel * w.groups() + group) * kPanelRows + v * kLanes;
+    return hn::PromoteTo(d, hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(zeros)));
   }
-  return hn::Load(di, zeros);
+  const hn::RebindToUnsigned<DF> du;
+  const uint32_t* words = w.zeros.as<uint32_t>() + (panel * w.groups() + group) * w.code.bits;
+  const auto one = hn::Set(du, 1u);
+  const auto lane = hn::Iota(du, static_cast<uint32_t>(v * kLanes));
+  auto zero = hn::Zero(du);
+  for (int bit = w.code.bits; bit-- > 0;) {
+    const auto set = hn::And(hn::Shr(hn::Set(du, words[bit]), lane), one);
+    zero = hn::Add(hn::Add(zero, zero), set);
+  }
+  return hn::ConvertTo(d, hn::BitCast(hn::RebindToSigned<DF>(), zero));
 }
 
 // The values of a panel, by type: Unit() columns lie interleaved; Enter() is told every unit in order before
@@ -129,42 +159,75 @@ class BrainSource {
   const uint32_t* words_;
 };
 
+// Codes of kBits bits, see panel.h for where they lie.
 template <int kBits>
-class IntegerSource {
+struct Planes {
+  static constexpr int kLow = kBits == 8 ? 8 : kBits >= 4 ? 4 : 2;
+  static constexpr int kHigh = kBits - kLow;
+  static constexpr int kUnit = 32 / kLow;                        // columns of a word of the low plane
+  static constexpr int kHighUnit = kHigh > 0 ? 32 / kHigh : 32;  // a multiple of kUnit
+};
+
+// value = scale * (code - zero), or scale * levels[code].
+template <int kBits, bool kLevels>
+class CodeSource {
+  using P = Planes<kBits>;
+
  public:
-  static constexpr int kUnit = kBits == 8 ? 4 : 8;
-  IntegerSource(const PanelMatrix& w, int64_t panel)
+  static constexpr int kUnit = P::kUnit;
+  CodeSource(const PanelMatrix& w, int64_t panel)
       : w_(w),
         panel_(panel),
-        words_(reinterpret_cast<const uint32_t*>(w.data.as<uint8_t>() +
-                                                 static_cast<size_t>(panel) * w.panel_bytes())) {}
+        low_(reinterpret_cast<const uint32_t*>(w.data.as<uint8_t>() +
+                                               static_cast<size_t>(panel) * w.panel_bytes())),
+        high_(low_ + w.low_plane_bytes() / sizeof(uint32_t)) {
+    for (int v = 0; v < kVectors; ++v) {
+      scale_[v] = zero_[v] = hn::Zero(DF());
+      if constexpr (kLevels && kLanes == 16) zero_[v] = hn::LoadU(DF(), w.levels.as<float>());
+    }
+  }
   // Groups are whole units (32 columns or more); a whole row is one group.
   HWY_INLINE void Enter(int64_t column) {
-    const int64_t now = w_.group == 0 ? 0 : column / w_.group;
+    const int64_t now = w_.code.group == 0 ? 0 : column / w_.code.group;
     if (now == group_) return;
     group_ = now;
     for (int v = 0; v < kVectors; ++v) {
       scale_[v] = ScaleVector(w_, panel_, group_, v);
-      zero_[v] = ZeroVector(w_, panel_, group_, v);
+      if constexpr (!kLevels) zero_[v] = ZeroVector(w_, panel_, group_, v);
     }
   }
   HWY_INLINE hn::Vec<DF> Get(int64_t column, int j, int v) const {
     const hn::RebindToUnsigned<DF> du;
     const hn::RebindToSigned<DF> di;
-    const auto bytes = hn::LoadU(du, words_ + column / kUnit * kPanelRows + v * kLanes);
-    const auto mask = hn::Set(du, kBits == 8 ? 255u : 15u);
-    const int shift = (j % 4) * 8 + (j / 4) * 4;
-    const auto code = hn::BitCast(di, hn::And(hn::ShiftRightSame(bytes, shift), mask));
-    return hn::Mul(hn::ConvertTo(DF(), hn::Sub(code, zero_[v])), scale_[v]);
+    const auto low = hn::LoadU(du, low_ + column / P::kUnit * kPanelRows + v * kLanes);
+    auto code =
+        hn::And(hn::ShiftRightSame(low, (j % 4) * 8 + (j / 4) * P::kLow), hn::Set(du, (1u << P::kLow) - 1));
+    if constexpr (P::kHigh > 0) {
+      const auto high = hn::LoadU(du, high_ + column / P::kHighUnit * kPanelRows + v * kLanes);
+      const int place = static_cast<int>(column % P::kHighUnit) + j;
+      const auto bits = hn::And(hn::ShiftRightSame(high, (place % 4) * 8 + (place / 4) * P::kHigh),
+                                hn::Set(du, (1u << P::kHigh) - 1));
+      code = hn::Or(code, hn::ShiftLeft<P::kLow>(bits));
+    }
+    const auto index = hn::BitCast(di, code);
+    if constexpr (kLevels) {
+      if constexpr (kLanes == 16) {
+        return hn::Mul(hn::TableLookupLanes(zero_[v], hn::IndicesFromVec(DF(), index)), scale_[v]);
+      } else {
+        return hn::Mul(hn::GatherIndex(DF(), w_.levels.as<float>(), index), scale_[v]);
+      }
+    }
+    return hn::Mul(hn::Sub(hn::ConvertTo(DF(), index), zero_[v]), scale_[v]);
   }
 
  private:
   const PanelMatrix& w_;
   int64_t panel_;
-  const uint32_t* words_;
+  const uint32_t* low_;
+  const uint32_t* high_;
   int64_t group_ = -1;
   hn::Vec<DF> scale_[kVectors];
-  hn::Vec<hn::RebindToSigned<DF>> zero_[kVectors];
+  hn::Vec<DF> zero_[kVectors];  // or the table of levels
 };
 
 template <typename Source>
@@ -219,6 +282,25 @@ void MultiplyRows(const Source& source, const float* x, int64_t x_stride, int64_
   for (; i < n; ++i) TileConverted<1>(source, x + i * x_stride, x_stride, cols, y + i * y_stride, y_stride);
 }
 
+// Calls with(std::integral_constant<int, bits of a code>).
+template <typename With>
+void WithBits(const PanelMatrix& w, const With& with) {
+  switch (w.code.bits) {
+    case 2:
+      return with(std::integral_constant<int, 2>());
+    case 3:
+      return with(std::integral_constant<int, 3>());
+    case 4:
+      return with(std::integral_constant<int, 4>());
+    case 5:
+      return with(std::integral_constant<int, 5>());
+    case 6:
+      return with(std::integral_constant<int, 6>());
+    default:
+      return with(std::integral_constant<int, 8>());
+  }
+}
+
 // Calls with(source) for the panel's type; fp32 is no source, as it needs no conversion.
 template <typename With>
 void WithSource(const PanelMatrix& w, int64_t panel, const With& with) {
@@ -227,10 +309,10 @@ void WithSource(const PanelMatrix& w, int64_t panel, const With& with) {
       return with(HalfSource(w, panel));
     case PanelType::kBF16:
       return with(BrainSource(w, panel));
-    case PanelType::kInt8:
-      return with(IntegerSource<8>(w, panel));
-    case PanelType::kInt4:
-      return with(IntegerSource<4>(w, panel));
+    case PanelType::kCodes:
+      if (w.code.levels) return with(CodeSource<4, true>(w, panel));
+      return WithBits(w,
+                      [&](auto bits) HWY_ATTR { with(CodeSource<decltype(bits)::value, false>(w, panel)); });
     case PanelType::kF32:
       return;
   }
@@ -283,70 +365,86 @@ void RoundToBF16(const float* HWY_RESTRICT x, int64_t count, uint16_t* HWY_RESTR
 template <int kBits>
 void IntegerRow(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t row,
                 float* HWY_RESTRICT y) {
+  using P = Planes<kBits>;
   const DF d;
   const hn::RebindToSigned<DF> di;
   const hn::RebindToUnsigned<DF> du;
-  constexpr int kUnit = kBits == 8 ? 4 : 8;
-  const uint8_t* data = w.data.as<uint8_t>() + static_cast<size_t>(panel) * w.panel_bytes();
+  const auto* low =
+      reinterpret_cast<const uint32_t*>(w.data.as<uint8_t>() + static_cast<size_t>(panel) * w.panel_bytes());
+  [[maybe_unused]] const uint32_t* high = low + w.low_plane_bytes() / sizeof(uint32_t);
   const int8_t* codes = x.codes + row * x.padded;
+  const int64_t group = w.code.group;
   hn::Vec<DF> total[kVectors];
   for (int v = 0; v < kVectors; ++v) total[v] = hn::Zero(d);
   for (int64_t g = 0; g < x.groups; ++g) {
     hn::Vec<decltype(di)> sum[kVectors];
     for (int v = 0; v < kVectors; ++v) sum[v] = hn::Zero(di);
     const int64_t end = HWY_MIN((g + 1) * 32, w.cols);
-    for (int64_t k = g * 32; k < end; k += kUnit) {
-      const auto* words = reinterpret_cast<const uint32_t*>(data + k / kUnit * kPanelRows * 4);
-      for (int j = 0; j < kUnit; ++j) {
-        const int shift = (j % 4) * 8 + (j / 4) * 4;
+    for (int64_t k = g * 32; k < end; k += P::kUnit) {
+      const uint32_t* words = low + k / P::kUnit * kPanelRows;
+      for (int j = 0; j < P::kUnit; ++j) {
         const auto value = hn::Set(di, codes[k + j]);
-        const auto mask = hn::Set(du, kBits == 8 ? 255u : 15u);
         for (int v = 0; v < kVectors; ++v) {
-          const auto bytes = hn::LoadU(du, words + v * kLanes);
-          const auto code = hn::BitCast(di, hn::And(hn::ShiftRightSame(bytes, shift), mask));
-          sum[v] = hn::Add(sum[v], hn::Mul(code, value));
+          auto code =
+              hn::And(hn::ShiftRightSame(hn::LoadU(du, words + v * kLanes), (j % 4) * 8 + (j / 4) * P::kLow),
+                      hn::Set(du, (1u << P::kLow) - 1));
+          if constexpr (P::kHigh > 0) {
+            const int place = static_cast<int>(k % P::kHighUnit) + j;
+            const auto bits =
+                hn::ShiftRightSame(hn::LoadU(du, high + k / P::kHighUnit * kPanelRows + v * kLanes),
+                                   (place % 4) * 8 + (place / 4) * P::kHigh);
+            code = hn::Or(code, hn::ShiftLeft<P::kLow>(hn::And(bits, hn::Set(du, (1u << P::kHigh) - 1))));
+          }
+          sum[v] = hn::Add(sum[v], hn::Mul(hn::BitCast(di, code), value));
         }
       }
     }
-    const auto minus_sum = hn::Set(di, x.minus_sums[row * x.groups + g]);
+    const auto minus_sum = hn::Set(d, static_cast<float>(x.minus_sums[row * x.groups + g]));
     const auto x_scale = hn::Set(d, x.scales[row * x.groups + g]);
-    const int64_t weight_group = w.group == 0 ? 0 : g * 32 / w.group;
+    const int64_t weight_group = group == 0 ? 0 : g * 32 / group;
     for (int v = 0; v < kVectors; ++v) {
       const auto zero = ZeroVector(w, panel, weight_group, v);
-      const auto exact = hn::ConvertTo(d, hn::Add(sum[v], hn::Mul(zero, minus_sum)));
-      const auto scale = w.group == 0 ? x_scale : hn::Mul(x_scale, ScaleVector(w, panel, weight_group, v));
+      // Exact for integer zero points: all numbers are below 2^24.
+      const auto exact = hn::MulAdd(zero, minus_sum, hn::ConvertTo(d, sum[v]));
+      const auto scale = group == 0 ? x_scale : hn::Mul(x_scale, ScaleVector(w, panel, weight_group, v));
       total[v] = hn::MulAdd(exact, scale, total[v]);
     }
   }
   for (int v = 0; v < kVectors; ++v) {
-    if (w.group == 0) total[v] = hn::Mul(total[v], ScaleVector(w, panel, 0, v));
+    if (group == 0) total[v] = hn::Mul(total[v], ScaleVector(w, panel, 0, v));
     hn::StoreU(total[v], d, y + v * kLanes);
   }
 }
 
 void MultiplyIntegerPortable(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n,
                              float* y, int64_t y_stride) {
-  for (int64_t i = 0; i < n; ++i) {
-    if (w.type == PanelType::kInt8) {
-      IntegerRow<8>(w, panel, x, i, y + i * y_stride);
-    } else {
-      IntegerRow<4>(w, panel, x, i, y + i * y_stride);
-    }
-  }
+  WithBits(w, [&](auto bits) HWY_ATTR {
+    for (int64_t i = 0; i < n; ++i) IntegerRow<decltype(bits)::value>(w, panel, x, i, y + i * y_stride);
+  });
 }
 
-void QuantizeInput(const float* HWY_RESTRICT x, int64_t cols, int8_t* HWY_RESTRICT codes,
+// The largest absolute value of `count` numbers.
+HWY_INLINE float Range(const float* HWY_RESTRICT x, int64_t count) {
+  const DF d;
+  auto largest = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) largest = hn::Max(largest, hn::Abs(hn::LoadU(d, x + i)));
+  float range = hn::GetLane(hn::MaxOfLanes(d, largest));
+  for (; i < count; ++i) range = HWY_MAX(range, std::abs(x[i]));
+  return range;
+}
+
+void QuantizeInput(const float* HWY_RESTRICT x, int64_t cols, bool whole_row, int8_t* HWY_RESTRICT codes,
                    float* HWY_RESTRICT scales, int32_t* HWY_RESTRICT minus_sums) {
   const DF d;
   const hn::RebindToSigned<DF> di;
   const hn::Rebind<int8_t, DF> d8;
+  const float row_range = whole_row ? Range(x, cols) : 0;
   for (int64_t g = 0; g * 32 < cols; ++g) {
     HWY_ALIGN float block[32] = {};
     const int64_t count = HWY_MIN(int64_t{32}, cols - g * 32);
     std::memcpy(block, x + g * 32, static_cast<size_t>(count) * sizeof(float));
-    auto largest = hn::Zero(d);
-    for (int i = 0; i < 32; i += kLanes) largest = hn::Max(largest, hn::Abs(hn::Load(d, block + i)));
-    const float range = hn::GetLane(hn::MaxOfLanes(d, largest));
+    const float range = whole_row ? row_range : Range(block, 32);
     const float inverse = range > 0.0F ? 127.0F / range : 0.0F;
     auto sum = hn::Zero(di);
     for (int i = 0; i < 32; i += kLanes) {
@@ -398,8 +496,9 @@ void MultiplyConverted(const PanelMatrix& w, int64_t panel, const float* x, int6
   HWY_DYNAMIC_DISPATCH(MultiplyConverted)(w, panel, x, x_stride, n, y, y_stride);
 }
 
-void QuantizeInput(const float* x, int64_t cols, int8_t* codes, float* scales, int32_t* minus_sums) {
-  HWY_DYNAMIC_DISPATCH(QuantizeInput)(x, cols, codes, scales, minus_sums);
+void QuantizeInput(const float* x, int64_t cols, bool whole_row, int8_t* codes, float* scales,
+                   int32_t* minus_sums) {
+  HWY_DYNAMIC_DISPATCH(QuantizeInput)(x, cols, whole_row, codes, scales, minus_sums);
 }
 
 void RoundToBF16(const float* x, int64_t count, uint16_t* out) {

@@ -13,7 +13,7 @@ namespace tnb::kernels {
 void MultiplyF32(const float* b, int64_t b_stride, const float* x, int64_t x_stride, int64_t n, int64_t depth,
                  float* y, int64_t y_stride, bool accumulate);
 
-// Columns [begin, end) of a panel of any type as fp32 [end - begin][32]; begin is a multiple of 8.
+// Columns [begin, end) of a panel of any type as fp32 [end - begin][32]; begin is a multiple of 16.
 void ExpandPanel(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end, float* out);
 
 // y[n, 32] = fp32 x · panelᵀ for few rows: the weights become fp32 in registers. The same bits as ExpandPanel
@@ -21,8 +21,9 @@ void ExpandPanel(const PanelMatrix& w, int64_t panel, int64_t begin, int64_t end
 void MultiplyConverted(const PanelMatrix& w, int64_t panel, const float* x, int64_t x_stride, int64_t n,
                        float* y, int64_t y_stride);
 
-// Input quantized per 32 columns: codes [n][padded columns], scales and negated sums of codes [n][groups of
-// 32]; a zero point times such a sum is what the zero point takes from a product.
+// Input quantized per 32 columns or per row (the same scale everywhere): codes [n][padded columns], scales
+// and negated sums of codes [n][groups of 32]; a zero point times such a sum is what the zero point takes
+// from a product.
 struct QuantizedInput {
   const int8_t* codes;
   const float* scales;
@@ -30,9 +31,10 @@ struct QuantizedInput {
   int64_t padded;  // columns, a multiple of 32
   int64_t groups;  // padded / 32
 };
-void QuantizeInput(const float* x, int64_t cols, int8_t* codes, float* scales, int32_t* minus_sums);
+void QuantizeInput(const float* x, int64_t cols, bool whole_row, int8_t* codes, float* scales,
+                   int32_t* minus_sums);
 
-// y[n, 32] = quantized x · integer panelᵀ.
+// y[n, 32] = quantized x · panelᵀ of codes with fp16 scales and without levels.
 void MultiplyInteger(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,
                      int64_t y_stride);
 

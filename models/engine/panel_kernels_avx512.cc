@@ -29,85 +29,100 @@ TNB_VNNI inline __m512 LoadScales(const uint16_t* scales) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(scales)));
 }
 
-// 16 zero points of 4 bits each as 32-bit integers.
-TNB_VNNI inline __m512i LoadZeros(const uint8_t* packed) {
-  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(packed));
-  const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
-  const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
-  return _mm512_cvtepu8_epi32(_mm_unpacklo_epi8(low, high));
+// Rows v * 16 and on of the zero points of a group.
+TNB_VNNI inline __m512 LoadZeros(const PanelMatrix& w, int64_t panel, int64_t group, int v) {
+  const int64_t at = panel * w.groups() + group;
+  if (w.code.zeros == ZeroType::kConstant) return _mm512_set1_ps(static_cast<float>(w.code.zero_point));
+  if (w.code.zeros == ZeroType::kF16) return LoadScales(w.zeros.as<uint16_t>() + at * kPanelRows + v * 16);
+  const uint32_t* words = w.zeros.as<uint32_t>() + at * w.code.bits;
+  __m512i zero = _mm512_setzero_si512();
+  for (int bit = 0; bit < w.code.bits; ++bit) {
+    const auto rows = static_cast<__mmask16>(words[bit] >> (16 * v));
+    zero = _mm512_mask_or_epi32(zero, rows, zero, _mm512_set1_epi32(1 << bit));
+  }
+  return _mm512_cvtepi32_ps(zero);
+}
+
+// The codes of 4 columns, `quad` of a word of the low plane, 4 bytes a row.
+template <int kLow>
+TNB_VNNI inline __m512i LowCodes(__m512i words, int quad) {
+  if constexpr (kLow == 8) {
+    return words;
+  } else {
+    return _mm512_and_si512(_mm512_srli_epi16(words, static_cast<unsigned>(quad * kLow)),
+                            _mm512_set1_epi8((1 << kLow) - 1));
+  }
 }
 
 // kRows rows of x against one panel; see IntegerRow in panel_kernels.cc for the arithmetic.
-template <int kRows, int kBits, bool kGrouped, bool kAsymmetric>
+template <int kRows, int kBits, bool kGrouped>
 TNB_VNNI inline void TileInteger(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t first,
                                  float* y, int64_t y_stride) {
-  constexpr int kUnit = kBits == 8 ? 4 : 8;
-  const uint8_t* data = w.data.as<uint8_t>() + static_cast<size_t>(panel) * w.panel_bytes();
-  const int64_t weight_groups = w.groups();
-  const uint16_t* scales = w.scales.as<uint16_t>() + panel * weight_groups * kPanelRows;
-  [[maybe_unused]] const uint8_t* zeros =
-      kAsymmetric ? w.zeros.as<uint8_t>() + panel * weight_groups * kPanelRows / 2 : nullptr;
+  constexpr int kLow = kBits == 8 ? 8 : kBits >= 4 ? 4 : 2, kHigh = kBits - kLow;
+  constexpr int kUnit = 32 / kLow, kQuads = kUnit / 4;
+  const uint8_t* low = w.data.as<uint8_t>() + static_cast<size_t>(panel) * w.panel_bytes();
+  [[maybe_unused]] const uint8_t* high = low + w.low_plane_bytes();
+  const uint16_t* scales = w.scales.as<uint16_t>() + panel * w.groups() * kPanelRows;
   const int8_t* codes = x.codes + first * x.padded;
-  const __m512i nibble = _mm512_set1_epi8(15);
 
   __m512 total[kRows][2];
   for (int i = 0; i < kRows; ++i) total[i][0] = total[i][1] = _mm512_setzero_ps();
   __m512 weight_scale[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-  [[maybe_unused]] __m512i zero[2];
-  if constexpr (!kGrouped && kAsymmetric) {
-    for (int v = 0; v < 2; ++v) zero[v] = LoadZeros(zeros + v * 8);
-  }
+  __m512 zero[2] = {LoadZeros(w, panel, 0, 0), LoadZeros(w, panel, 0, 1)};
   int64_t weight_group = -1;
   for (int64_t g = 0; g < x.groups; ++g) {
     if constexpr (kGrouped) {
-      if (const int64_t now = g * 32 / w.group; now != weight_group) {
+      if (const int64_t now = g * 32 / w.code.group; now != weight_group) {
         weight_group = now;
         for (int v = 0; v < 2; ++v) {
           weight_scale[v] = LoadScales(scales + weight_group * kPanelRows + v * 16);
-          if constexpr (kAsymmetric) zero[v] = LoadZeros(zeros + weight_group * kPanelRows / 2 + v * 8);
+          zero[v] = LoadZeros(w, panel, weight_group, v);
         }
       }
     }
-    // The sums begin with what the zero points take away.
     __m512i sum[kRows][2];
-    for (int i = 0; i < kRows; ++i) {
-      const __m512i minus_sum = _mm512_set1_epi32(x.minus_sums[(first + i) * x.groups + g]);
-      if constexpr (kAsymmetric) {
-        for (int v = 0; v < 2; ++v) sum[i][v] = _mm512_mullo_epi32(zero[v], minus_sum);
-      } else {
-        sum[i][0] = sum[i][1] = _mm512_slli_epi32(minus_sum, kBits - 1);
-      }
-    }
-    const int64_t end = (g + 1) * 32 < w.cols ? (g + 1) * 32 : w.cols;
-    for (int64_t k = g * 32; k < end; k += kUnit) {
-      const uint8_t* unit = data + k / kUnit * kPanelRows * 4;
+    for (int i = 0; i < kRows; ++i) sum[i][0] = sum[i][1] = _mm512_setzero_si512();
+    for (int u = 0; u < 32 / kUnit; ++u) {
+      const int64_t k = g * 32 + u * kUnit;
+      if (k >= w.cols) break;
+      const uint8_t* unit = low + k / kUnit * kPanelRows * 4;
       const __m512i b0 = _mm512_loadu_si512(unit);
       const __m512i b1 = _mm512_loadu_si512(unit + 64);
-      if constexpr (kBits == 8) {
-        for (int i = 0; i < kRows; ++i) {
-          const __m512i a = _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(codes + i * x.padded + k));
-          sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], b0, a);
-          sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], b1, a);
+      [[maybe_unused]] __m512i high0{}, high1{};
+      if constexpr (kHigh > 0) {
+        // Its bits are brought to where the first quadruple wants them.
+        constexpr int kHighUnit = 32 / kHigh;
+        const uint8_t* word = high + k / kHighUnit * kPanelRows * 4;
+        const auto shift = static_cast<unsigned>(u * kUnit % kHighUnit / 4 * kHigh);
+        high0 = _mm512_srli_epi16(_mm512_loadu_si512(word), shift);
+        high1 = _mm512_srli_epi16(_mm512_loadu_si512(word + 64), shift);
+      }
+      for (int quad = 0; quad < kQuads; ++quad) {
+        __m512i c0 = LowCodes<kLow>(b0, quad), c1 = LowCodes<kLow>(b1, quad);
+        if constexpr (kHigh > 0) {
+          const __m512i mask = _mm512_set1_epi8((1 << kHigh) - 1);
+          const auto shift = static_cast<unsigned>(quad * kHigh);
+          const __m512i h0 = _mm512_and_si512(_mm512_srli_epi16(high0, shift), mask);
+          const __m512i h1 = _mm512_and_si512(_mm512_srli_epi16(high1, shift), mask);
+          c0 = _mm512_or_si512(c0, _mm512_slli_epi16(h0, kLow));
+          c1 = _mm512_or_si512(c1, _mm512_slli_epi16(h1, kLow));
         }
-      } else {
-        const __m512i low0 = _mm512_and_si512(b0, nibble);
-        const __m512i low1 = _mm512_and_si512(b1, nibble);
-        const __m512i high0 = _mm512_and_si512(_mm512_srli_epi16(b0, 4), nibble);
-        const __m512i high1 = _mm512_and_si512(_mm512_srli_epi16(b1, 4), nibble);
         for (int i = 0; i < kRows; ++i) {
-          const int8_t* code = codes + i * x.padded + k;
-          const __m512i a = _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(code));
-          const __m512i c = _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(code + 4));
-          sum[i][0] = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sum[i][0], low0, a), high0, c);
-          sum[i][1] = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sum[i][1], low1, a), high1, c);
+          const __m512i a =
+              _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(codes + i * x.padded + k + quad * 4));
+          sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], c0, a);
+          sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], c1, a);
         }
       }
     }
     for (int i = 0; i < kRows; ++i) {
-      const __m512 x_scale = _mm512_set1_ps(x.scales[(first + i) * x.groups + g]);
+      const int64_t at = (first + i) * x.groups + g;
+      const __m512 x_scale = _mm512_set1_ps(x.scales[at]);
+      const __m512 minus_sum = _mm512_set1_ps(static_cast<float>(x.minus_sums[at]));
       for (int v = 0; v < 2; ++v) {
+        const __m512 exact = _mm512_fmadd_ps(zero[v], minus_sum, _mm512_cvtepi32_ps(sum[i][v]));
         const __m512 scale = kGrouped ? _mm512_mul_ps(x_scale, weight_scale[v]) : x_scale;
-        total[i][v] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i][v]), scale, total[i][v]);
+        total[i][v] = _mm512_fmadd_ps(exact, scale, total[i][v]);
       }
     }
   }
@@ -119,14 +134,14 @@ TNB_VNNI inline void TileInteger(const PanelMatrix& w, int64_t panel, const Quan
   }
 }
 
-template <int kRows, int kBits, bool kGrouped, bool kAsymmetric>
+template <int kRows, int kBits, bool kGrouped>
 TNB_VNNI void TilesInteger(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t first,
                            int64_t n, float* y, int64_t y_stride) {
   if constexpr (kRows > 0) {
     for (; n >= kRows; n -= kRows, first += kRows) {
-      TileInteger<kRows, kBits, kGrouped, kAsymmetric>(w, panel, x, first, y + first * y_stride, y_stride);
+      TileInteger<kRows, kBits, kGrouped>(w, panel, x, first, y + first * y_stride, y_stride);
     }
-    TilesInteger<kRows - 1, kBits, kGrouped, kAsymmetric>(w, panel, x, first, n, y, y_stride);
+    TilesInteger<kRows - 1, kBits, kGrouped>(w, panel, x, first, n, y, y_stride);
   }
 }
 
@@ -167,18 +182,11 @@ TNB_BF16 void TilesBF16(const uint8_t* b, const uint16_t* x, int64_t x_stride, i
   }
 }
 
-// kRows at a time with a known kind of zero points.
 template <int kRows, int kBits>
-TNB_VNNI void TilesOfKind(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,
-                          int64_t y_stride) {
-  const bool asymmetric = w.zeros.size() > 0;
-  if (w.group == 0) {
-    asymmetric ? TilesInteger<kRows, kBits, false, true>(w, panel, x, 0, n, y, y_stride)
-               : TilesInteger<kRows, kBits, false, false>(w, panel, x, 0, n, y, y_stride);
-  } else {
-    asymmetric ? TilesInteger<kRows, kBits, true, true>(w, panel, x, 0, n, y, y_stride)
-               : TilesInteger<kRows, kBits, true, false>(w, panel, x, 0, n, y, y_stride);
-  }
+TNB_VNNI void TilesOf(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,
+                      int64_t y_stride) {
+  w.code.group == 0 ? TilesInteger<kRows, kBits, false>(w, panel, x, 0, n, y, y_stride)
+                    : TilesInteger<kRows, kBits, true>(w, panel, x, 0, n, y, y_stride);
 }
 
 }  // namespace
@@ -191,8 +199,20 @@ bool HasVnni() {
 
 void MultiplyIntegerVnni(const PanelMatrix& w, int64_t panel, const QuantizedInput& x, int64_t n, float* y,
                          int64_t y_stride) {
-  w.type == PanelType::kInt8 ? TilesOfKind<6, 8>(w, panel, x, n, y, y_stride)
-                             : TilesOfKind<5, 4>(w, panel, x, n, y, y_stride);
+  switch (w.code.bits) {
+    case 2:
+      return TilesOf<5, 2>(w, panel, x, n, y, y_stride);
+    case 3:
+      return TilesOf<4, 3>(w, panel, x, n, y, y_stride);
+    case 4:
+      return TilesOf<5, 4>(w, panel, x, n, y, y_stride);
+    case 5:
+      return TilesOf<4, 5>(w, panel, x, n, y, y_stride);
+    case 6:
+      return TilesOf<4, 6>(w, panel, x, n, y, y_stride);
+    default:
+      return TilesOf<6, 8>(w, panel, x, n, y, y_stride);
+  }
 }
 
 bool HasBF16Dot() { return HasVnni() && __builtin_cpu_supports("avx512bf16"); }

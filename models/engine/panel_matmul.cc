@@ -1,6 +1,8 @@
 // Cuts multiplications into panels, spreads them over threads, and prepares the input once.
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <tuple>
 #include <vector>
 
 #include "models/engine/panel.h"
@@ -133,22 +135,70 @@ T* Prepared(int64_t count) {
   return memory.data();
 }
 
+// An input that is multiplied in fp32 while the others of its row are quantized.
+struct Outlier {
+  int64_t column, row;
+  float value;
+};
+
+// Moves inputs beyond kOutlier out of x[n, cols], by column.
+std::vector<Outlier> TakeOutliers(float* x, int64_t cols, int64_t n) {
+  std::vector<Outlier> outliers;
+  for (int64_t i = 0; i < n * cols; ++i) {
+    if (std::abs(x[i]) <= kOutlier) continue;
+    outliers.push_back({i % cols, i / cols, x[i]});
+    x[i] = 0;
+  }
+  std::sort(outliers.begin(), outliers.end(), [](const Outlier& a, const Outlier& b) {
+    return std::tie(a.column, a.row) < std::tie(b.column, b.row);
+  });
+  return outliers;
+}
+
+// y[n, 32] += outliers · panelᵀ
+void AddOutliers(const PanelMatrix& w, int64_t panel, std::span<const Outlier> outliers, float* y,
+                 int64_t y_stride) {
+  constexpr int64_t kColumns = 16;
+  alignas(64) float columns[kColumns * kPanelRows];
+  int64_t expanded = -1;
+  for (const Outlier& outlier : outliers) {
+    if (outlier.column / kColumns != expanded) {
+      expanded = outlier.column / kColumns;
+      const int64_t begin = expanded * kColumns;
+      kernels::ExpandPanel(w, panel, begin, std::min(begin + kColumns, w.cols), columns);
+    }
+    const float* weights = columns + outlier.column % kColumns * kPanelRows;
+    float* out = y + outlier.row * y_stride;
+    for (int64_t r = 0; r < kPanelRows; ++r) out[r] += outlier.value * weights[r];
+  }
+}
+
 void MultiplyQuantized(std::span<const PanelProduct> products, std::span<const Result> results,
-                       const float* x, int64_t x_stride, int64_t n) {
+                       Activation activation, const float* x, int64_t x_stride, int64_t n) {
   const int64_t cols = products[0].w->cols, groups = (cols + 31) / 32;
+  std::vector<float> rest;
+  std::vector<Outlier> outliers;
+  if (activation == Activation::kInt8Outlier) {
+    rest.resize(static_cast<size_t>(n * cols));
+    for (int64_t i = 0; i < n; ++i) std::copy_n(x + i * x_stride, cols, rest.data() + i * cols);
+    outliers = TakeOutliers(rest.data(), cols, n);
+    x = rest.data();
+    x_stride = cols;
+  }
   int8_t* const codes = Prepared<int8_t>(n * groups * 32);
   float* const scales = Prepared<float>(n * groups);
   int32_t* const minus_sums = Prepared<int32_t>(n * groups);
   ParallelFor(n, std::max<int64_t>(1, (1 << 16) / cols), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      kernels::QuantizeInput(x + i * x_stride, cols, codes + i * groups * 32, scales + i * groups,
-                             minus_sums + i * groups);
+      kernels::QuantizeInput(x + i * x_stride, cols, activation != Activation::kInt8, codes + i * groups * 32,
+                             scales + i * groups, minus_sums + i * groups);
     }
   });
   const kernels::QuantizedInput input{codes, scales, minus_sums, groups * 32, groups};
   ForEachPanel(results, cols, cols, n,
                [&](size_t i, int64_t panel, int64_t, int64_t, float* y, int64_t y_stride) {
                  kernels::MultiplyInteger(*products[i].w, panel, input, n, y, y_stride);
+                 AddOutliers(*products[i].w, panel, outliers, y, y_stride);
                });
 }
 
@@ -191,7 +241,9 @@ void PanelMatmul(std::span<const PanelProduct> products, Activation activation, 
   const std::span<const Result> results(memory, products.size());
   switch (activation) {
     case Activation::kInt8:
-      return MultiplyQuantized(products, results, x, x_stride, n);
+    case Activation::kInt8Row:
+    case Activation::kInt8Outlier:
+      return MultiplyQuantized(products, results, activation, x, x_stride, n);
     case Activation::kBF16:
       return MultiplyRounded(products, results, x, x_stride, n);
     case Activation::kF32:

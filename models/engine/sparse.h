@@ -17,13 +17,16 @@
 
 namespace tnb {
 
+// A stored element: a number, or an integer code of 8 or 4 bits.
+enum class SparseType { kF32, kBF16, kF16, kInt8, kInt4 };
+
 // What the stored elements are.
 struct SparseValues {
-  PanelType type = PanelType::kF32;
+  SparseType type = SparseType::kF32;
   int64_t group = 0;  // integer types: columns that a scale covers; 0: the whole row
   at::Tensor scales;  // integer types: fp16 [rows, groups]
   at::Tensor zeros;   // uint8 [(rows * groups + 1) / 2], two in a byte; undefined: symmetric
-  bool integer() const { return type == PanelType::kInt8 || type == PanelType::kInt4; }
+  bool integer() const { return type == SparseType::kInt8 || type == SparseType::kInt4; }
   int64_t bits() const;  // of an element
   float ScaleAt(int64_t row, int64_t col) const;
   float ZeroAt(int64_t row, int64_t col) const;

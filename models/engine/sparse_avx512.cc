@@ -24,18 +24,18 @@ namespace {
 
 // 16 elements from number `i` on, those of the mask's bits in their lanes and zeros elsewhere: numbers as
 // fp32, codes as 32-bit integers.
-template <PanelType kType>
+template <SparseType kType>
 TNB_EXPAND inline __m512i Place(const void* data, int64_t i, __mmask16 mask) {
-  if constexpr (kType == PanelType::kF32) {
+  if constexpr (kType == SparseType::kF32) {
     return _mm512_maskz_expand_epi32(mask, _mm512_loadu_si512(static_cast<const float*>(data) + i));
-  } else if constexpr (kType == PanelType::kF16) {
+  } else if constexpr (kType == SparseType::kF16) {
     const auto* from = reinterpret_cast<const __m256i*>(static_cast<const uint16_t*>(data) + i);
     return _mm512_maskz_expand_epi32(mask, _mm512_castps_si512(_mm512_cvtph_ps(_mm256_loadu_si256(from))));
-  } else if constexpr (kType == PanelType::kBF16) {
+  } else if constexpr (kType == SparseType::kBF16) {
     const auto* from = reinterpret_cast<const __m256i*>(static_cast<const uint16_t*>(data) + i);
     return _mm512_maskz_expand_epi32(mask,
                                      _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(from)), 16));
-  } else if constexpr (kType == PanelType::kInt8) {
+  } else if constexpr (kType == SparseType::kInt8) {
     const auto* from = reinterpret_cast<const __m128i*>(static_cast<const uint8_t*>(data) + i);
     return _mm512_maskz_expand_epi32(mask, _mm512_cvtepu8_epi32(_mm_loadu_si128(from)));
   } else {
@@ -53,10 +53,10 @@ TNB_EXPAND inline __m512i Place(const void* data, int64_t i, __mmask16 mask) {
   }
 }
 
-template <PanelType kType>
+template <SparseType kType>
 TNB_EXPAND int64_t ExpandType(const SparsePanels& w, int64_t panel, int64_t begin, int64_t end, int64_t cols,
                               int64_t element, float* out) {
-  constexpr bool kInteger = kType == PanelType::kInt8 || kType == PanelType::kInt4;
+  constexpr bool kInteger = kType == SparseType::kInt8 || kType == SparseType::kInt4;
   const uint32_t* masks = w.masks(panel);
   const void* data = w.elements();
   const int64_t group = w.values().group == 0 ? cols : w.values().group;
@@ -91,16 +91,16 @@ bool HasExpand() {
 int64_t ExpandSparse(const SparsePanels& w, int64_t panel, int64_t begin, int64_t end, int64_t cols,
                      int64_t element, float* out) {
   switch (w.values().type) {
-    case PanelType::kF16:
-      return ExpandType<PanelType::kF16>(w, panel, begin, end, cols, element, out);
-    case PanelType::kBF16:
-      return ExpandType<PanelType::kBF16>(w, panel, begin, end, cols, element, out);
-    case PanelType::kInt8:
-      return ExpandType<PanelType::kInt8>(w, panel, begin, end, cols, element, out);
-    case PanelType::kInt4:
-      return ExpandType<PanelType::kInt4>(w, panel, begin, end, cols, element, out);
+    case SparseType::kF16:
+      return ExpandType<SparseType::kF16>(w, panel, begin, end, cols, element, out);
+    case SparseType::kBF16:
+      return ExpandType<SparseType::kBF16>(w, panel, begin, end, cols, element, out);
+    case SparseType::kInt8:
+      return ExpandType<SparseType::kInt8>(w, panel, begin, end, cols, element, out);
+    case SparseType::kInt4:
+      return ExpandType<SparseType::kInt4>(w, panel, begin, end, cols, element, out);
     default:
-      return ExpandType<PanelType::kF32>(w, panel, begin, end, cols, element, out);
+      return ExpandType<SparseType::kF32>(w, panel, begin, end, cols, element, out);
   }
 }
 

@@ -18,19 +18,19 @@ int64_t GroupIndex(const SparseValues& values, int64_t row, int64_t col) {
 
 // Calls with(get) where get(data, i) is element i as fp32, a code as its number.
 template <typename With>
-auto WithElement(PanelType type, const With& with) {
+auto WithElement(SparseType type, const With& with) {
   switch (type) {
-    case PanelType::kF16:
+    case SparseType::kF16:
       return with(
           [](const void* data, int64_t i) { return HalfToFloat(static_cast<const uint16_t*>(data)[i]); });
-    case PanelType::kBF16:
+    case SparseType::kBF16:
       return with(
           [](const void* data, int64_t i) { return BF16ToFloat(static_cast<const uint16_t*>(data)[i]); });
-    case PanelType::kInt8:
+    case SparseType::kInt8:
       return with([](const void* data, int64_t i) {
         return static_cast<float>(static_cast<const uint8_t*>(data)[i]);
       });
-    case PanelType::kInt4:
+    case SparseType::kInt4:
       return with([](const void* data, int64_t i) {
         const uint8_t byte = static_cast<const uint8_t*>(data)[i / 2];
         return static_cast<float>(i % 2 == 0 ? byte & 15 : byte >> 4);
@@ -44,11 +44,11 @@ auto WithElement(PanelType type, const With& with) {
 
 int64_t SparseValues::bits() const {
   switch (type) {
-    case PanelType::kF32:
+    case SparseType::kF32:
       return 32;
-    case PanelType::kInt8:
+    case SparseType::kInt8:
       return 8;
-    case PanelType::kInt4:
+    case SparseType::kInt4:
       return 4;
     default:
       return 16;
@@ -60,7 +60,7 @@ float SparseValues::ScaleAt(int64_t row, int64_t col) const {
 }
 
 float SparseValues::ZeroAt(int64_t row, int64_t col) const {
-  if (!zeros.defined()) return type == PanelType::kInt8 ? 128.0F : 8.0F;
+  if (!zeros.defined()) return type == SparseType::kInt8 ? 128.0F : 8.0F;
   const int64_t index = GroupIndex(*this, row, col);
   const uint8_t byte = zeros.const_data_ptr<uint8_t>()[index / 2];
   return static_cast<float>(index % 2 == 0 ? byte & 15 : byte >> 4);
@@ -88,7 +88,7 @@ SparsePanels::SparsePanels(const SparseParts& parts)
   }
   constexpr size_t kReadAhead = 64;  // what a vector load may read past the last element
   data_ = AlignedBuffer(static_cast<size_t>(total * values_.bits() + 7) / 8 + kReadAhead);
-  const size_t bytes = values_.type == PanelType::kInt4 ? 1 : static_cast<size_t>(values_.bits() / 8);
+  const size_t bytes = values_.type == SparseType::kInt4 ? 1 : static_cast<size_t>(values_.bits() / 8);
   const auto* from = static_cast<const uint8_t*>(elements.const_data_ptr());
   auto* to = data_.as<uint8_t>();
   auto* masks = bitmap_.as<uint32_t>();
@@ -100,7 +100,7 @@ SparsePanels::SparsePanels(const SparseParts& parts)
         if (!stored[r * cols_ + c]) continue;
         mask |= uint32_t{1} << (r % kPanelRows);
         const uint8_t* one = from + static_cast<size_t>(next[static_cast<size_t>(r)]++) * bytes;
-        if (values_.type == PanelType::kInt4) {
+        if (values_.type == SparseType::kInt4) {
           uint8_t& byte = to[element / 2];
           byte = static_cast<uint8_t>(byte | (*one << (element % 2 == 0 ? 0 : 4)));
         } else {
@@ -124,8 +124,8 @@ at::Tensor SparsePanels::Kept() const {
 }
 
 at::Tensor SparsePanels::Elements() const {
-  static const std::pair<PanelType, at::ScalarType> kTypes[] = {
-      {PanelType::kF32, at::kFloat}, {PanelType::kF16, at::kHalf}, {PanelType::kBF16, at::kBFloat16}};
+  static const std::pair<SparseType, at::ScalarType> kTypes[] = {
+      {SparseType::kF32, at::kFloat}, {SparseType::kF16, at::kHalf}, {SparseType::kBF16, at::kBFloat16}};
   at::ScalarType dtype = at::kByte;
   for (const auto& [type, name] : kTypes) {
     if (type == values_.type) dtype = name;
@@ -150,7 +150,7 @@ at::Tensor SparsePanels::Elements() const {
     for (int64_t c = 0; c < cols_; ++c) {
       for (uint32_t mask = column[c]; mask != 0; mask &= mask - 1, ++element) {
         uint8_t* out = to + static_cast<size_t>(next[std::countr_zero(mask)]++) * bytes;
-        if (values_.type == PanelType::kInt4) {
+        if (values_.type == SparseType::kInt4) {
           const uint8_t byte = from[element / 2];
           *out = element % 2 == 0 ? byte & 15 : static_cast<uint8_t>(byte >> 4);
         } else {

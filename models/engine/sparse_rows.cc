@@ -76,7 +76,7 @@ SparseRows::SparseRows(const SparseParts& parts)
     }
     starts_.push_back(static_cast<int32_t>(columns_.size()));
   }
-  elements_ = values_.type == PanelType::kInt4 ? Pack4(parts.elements) : parts.elements.contiguous();
+  elements_ = values_.type == SparseType::kInt4 ? PackBits(parts.elements, 4) : parts.elements.contiguous();
 }
 
 at::Tensor SparseRows::Kept() const {
@@ -91,7 +91,7 @@ at::Tensor SparseRows::Kept() const {
 }
 
 at::Tensor SparseRows::Elements() const {
-  return values_.type == PanelType::kInt4 ? Unpack4(elements_, stored()) : elements_;
+  return values_.type == SparseType::kInt4 ? UnpackBits(elements_, 4, stored()) : elements_;
 }
 
 void SparseRows::RowValues(int64_t row, float* out) const {
@@ -99,21 +99,21 @@ void SparseRows::RowValues(int64_t row, float* out) const {
   const void* data = elements_.const_data_ptr();
   for (int32_t k = begin; k < end; ++k, ++out) {
     switch (values_.type) {
-      case PanelType::kF32:
+      case SparseType::kF32:
         *out = static_cast<const float*>(data)[k];
         break;
-      case PanelType::kF16:
+      case SparseType::kF16:
         *out = static_cast<float>(static_cast<const c10::Half*>(data)[k]);
         break;
-      case PanelType::kBF16:
+      case SparseType::kBF16:
         *out = BF16ToFloat(static_cast<const uint16_t*>(data)[k]);
         break;
-      case PanelType::kInt8:
-      case PanelType::kInt4: {
+      case SparseType::kInt8:
+      case SparseType::kInt4: {
         const auto* codes = static_cast<const uint8_t*>(data);
-        const int code = values_.type == PanelType::kInt8 ? codes[k]
-                         : k % 2 == 0                     ? codes[k / 2] & 15
-                                                          : codes[k / 2] >> 4;
+        const int code = values_.type == SparseType::kInt8 ? codes[k]
+                         : k % 2 == 0                      ? codes[k / 2] & 15
+                                                           : codes[k / 2] >> 4;
         const int64_t col = columns_[static_cast<size_t>(k)];
         *out = values_.ScaleAt(row, col) * (static_cast<float>(code) - values_.ZeroAt(row, col));
         break;

@@ -12,17 +12,17 @@ namespace {
 enum class Form { kTwoOfFour, kBitmap, kRows };
 constexpr const char* kFormNames[] = {"2:4", "bitmap", "rows"};
 
-std::string ElementName(PanelType type) {
+std::string ElementName(SparseType type) {
   switch (type) {
-    case PanelType::kF32:
+    case SparseType::kF32:
       return "fp32";
-    case PanelType::kF16:
+    case SparseType::kF16:
       return "fp16";
-    case PanelType::kBF16:
+    case SparseType::kBF16:
       return "bf16";
-    case PanelType::kInt8:
+    case SparseType::kInt8:
       return "int8";
-    case PanelType::kInt4:
+    case SparseType::kInt4:
       return "int4";
   }
   return "";
@@ -50,21 +50,6 @@ Form Smallest(const SparseParts& parts) {
   return IsTwoOfFour(parts.kept) ? Form::kTwoOfFour : Form::kBitmap;
 }
 
-// Eight bits in a byte, the first in the lowest; bool [n] <-> uint8 [(n + 7) / 8].
-at::Tensor PackBits(const at::Tensor& bits) {
-  const int64_t count = bits.numel();
-  const at::Tensor bytes =
-      at::constant_pad_nd(bits.reshape({-1}).to(at::kByte), {0, (8 - count % 8) % 8}).view({-1, 8});
-  at::Tensor packed = bytes.select(1, 0).clone();
-  for (int64_t i = 1; i < 8; ++i) packed.bitwise_or_(at::bitwise_left_shift(bytes.select(1, i), i));
-  return packed;
-}
-at::Tensor UnpackBits(const at::Tensor& packed, int64_t count) {
-  std::vector<at::Tensor> bits;
-  for (int64_t i = 0; i < 8; ++i) bits.push_back(at::bitwise_and(at::bitwise_right_shift(packed, i), 1));
-  return at::stack(bits, 1).view({-1}).narrow(0, 0, count).to(at::kBool);
-}
-
 class SparseWeight : public Weight {
  public:
   explicit SparseWeight(const SparseParts& parts)
@@ -88,7 +73,7 @@ class SparseWeight : public Weight {
     text += ElementName(values_.type);
     if (!values_.integer()) return text;
     text += values_.group == 0 ? " row" : " g" + std::to_string(values_.group);
-    if (values_.type == PanelType::kInt4) text += values_.zeros.defined() ? " asym" : " sym";
+    if (values_.type == SparseType::kInt4) text += values_.zeros.defined() ? " asym" : " sym";
     return text;
   }
 
@@ -129,11 +114,11 @@ class SparseWeight : public Weight {
         const at::Tensor places = kept.view({-1, 4}).nonzero().select(1, 1).to(at::kByte).view({-1, 2});
         const at::Tensor quads =
             at::bitwise_or(places.select(1, 0), at::bitwise_left_shift(places.select(1, 1), 2));
-        sink(".places", Pack4(quads));
+        sink(".places", PackBits(quads, 4));
         break;
       }
       case Form::kBitmap:
-        sink(".bitmap", PackBits(kept));
+        sink(".bitmap", PackBits(kept.to(at::kByte), 1));
         break;
       case Form::kRows: {
         const at::Tensor columns = kept.nonzero().select(1, 1);  // by row
@@ -145,7 +130,7 @@ class SparseWeight : public Weight {
       }
     }
     const at::Tensor elements = Elements();
-    sink(".elements", values_.type == PanelType::kInt4 ? Pack4(elements) : elements);
+    sink(".elements", values_.type == SparseType::kInt4 ? PackBits(elements, 4) : elements);
     if (values_.scales.defined()) sink(".scales", values_.scales);
     if (values_.zeros.defined()) sink(".zeros", values_.zeros);
     return {{"format", "sparse"},
@@ -225,31 +210,38 @@ std::optional<StoredElements> ElementsOf(const Weight& weight) {
   if (panels == nullptr) return std::nullopt;
   const std::vector<int64_t> shape = {weight.rows(), weight.cols()};
   StoredElements elements;
-  elements.values.type = panels->type;
   switch (panels->type) {
     case PanelType::kF32:
+      elements.values.type = SparseType::kF32;
       elements.each = weight.Dense();
       return elements;
     case PanelType::kF16:
-    case PanelType::kBF16:
-      elements.each = at::empty(shape, panels->type == PanelType::kF16 ? at::kHalf : at::kBFloat16);
+    case PanelType::kBF16: {
+      const bool half = panels->type == PanelType::kF16;
+      elements.values.type = half ? SparseType::kF16 : SparseType::kBF16;
+      elements.each = at::empty(shape, half ? at::kHalf : at::kBFloat16);
       UnpackBits16(*panels, static_cast<uint16_t*>(elements.each.mutable_data_ptr()));
       return elements;
-    case PanelType::kInt8:
-    case PanelType::kInt4: {
-      const bool asymmetric = panels->zeros.size() > 0;
-      elements.each = at::empty(shape, at::kByte);
-      elements.values.group = panels->group;
-      elements.values.scales = at::empty({weight.rows(), panels->groups()}, at::kHalf);
-      at::Tensor zeros = at::empty({weight.rows() * panels->groups()}, at::kByte);
-      UnpackCodes(*panels, elements.each.mutable_data_ptr<uint8_t>(),
-                  static_cast<uint16_t*>(elements.values.scales.mutable_data_ptr()),
-                  zeros.mutable_data_ptr<uint8_t>());
-      if (asymmetric) elements.values.zeros = Pack4(zeros);
-      return elements;
     }
+    case PanelType::kCodes:
+      break;
   }
-  return std::nullopt;
+  // Codes as int8 and int4 have them by default.
+  const CodeSpec& spec = panels->code;
+  const bool asymmetric = spec.zeros == ZeroType::kInteger;
+  if ((spec.bits != 8 && spec.bits != 4) || spec.levels || spec.scales != ScaleType::kF16 ||
+      spec.zeros == ZeroType::kF16 || (asymmetric && spec.bits == 8)) {
+    return std::nullopt;
+  }
+  elements.values.type = spec.bits == 8 ? SparseType::kInt8 : SparseType::kInt4;
+  elements.values.group = spec.group;
+  elements.each = at::empty(shape, at::kByte);
+  elements.values.scales = at::empty({weight.rows(), panels->groups()}, at::kHalf);
+  at::Tensor zeros = at::empty({weight.rows() * panels->groups()}, at::kByte);
+  UnpackCodes(*panels, elements.each.mutable_data_ptr<uint8_t>(), elements.values.scales.mutable_data_ptr(),
+              zeros.mutable_data_ptr());
+  if (asymmetric) elements.values.zeros = PackBits(zeros, 4);
+  return elements;
 }
 
 }  // namespace
@@ -292,13 +284,13 @@ WeightPtr LoadSparse(const Json& json, const TensorSource& source, int64_t rows,
     if (cols % 4 != 0 || 2 * stored != rows * cols) fail("no two of four are stored", json.dump());
     const at::Tensor packed = source(".places");
     CheckTensor(packed, at::kByte, {(rows * cols / 4 + 1) / 2}, where);
-    const at::Tensor quads = Unpack4(packed, rows * cols / 4).to(at::kLong);
+    const at::Tensor quads = UnpackBits(packed, 4, rows * cols / 4).to(at::kLong);
     const at::Tensor places = at::stack({at::bitwise_and(quads, 3), at::bitwise_right_shift(quads, 2)}, 1);
     parts.kept = at::zeros({rows * cols / 4, 4}, at::kBool).scatter_(1, places, true).view({rows, cols});
   } else if (form == "bitmap") {
     const at::Tensor bitmap = source(".bitmap");
     CheckTensor(bitmap, at::kByte, {(rows * cols + 7) / 8}, where);
-    parts.kept = UnpackBits(bitmap, rows * cols).view({rows, cols});
+    parts.kept = UnpackBits(bitmap, 1, rows * cols).to(at::kBool).view({rows, cols});
   } else if (form == "rows") {
     const at::Tensor columns = source(".columns"), starts = source(".starts");
     CheckTensor(columns, at::kByte, {stored, 2}, where);
@@ -320,19 +312,19 @@ WeightPtr LoadSparse(const Json& json, const TensorSource& source, int64_t rows,
   if (const int64_t found = parts.kept.sum().item<int64_t>(); found != stored) {
     fail("the index has another number of elements than there are", std::to_string(found));
   }
-  const std::pair<PanelType, at::ScalarType> types[] = {{PanelType::kF32, at::kFloat},
-                                                        {PanelType::kF16, at::kHalf},
-                                                        {PanelType::kBF16, at::kBFloat16},
-                                                        {PanelType::kInt8, at::kByte},
-                                                        {PanelType::kInt4, at::kByte}};
+  const std::pair<SparseType, at::ScalarType> types[] = {{SparseType::kF32, at::kFloat},
+                                                         {SparseType::kF16, at::kHalf},
+                                                         {SparseType::kBF16, at::kBFloat16},
+                                                         {SparseType::kInt8, at::kByte},
+                                                         {SparseType::kInt4, at::kByte}};
   const auto type = std::find_if(std::begin(types), std::end(types),
                                  [&](const auto& entry) { return ElementName(entry.first) == name; });
   if (type == std::end(types)) fail("elements this version does not know", name);
   parts.values.type = type->first;
   parts.elements = source(".elements");
-  const bool halves = parts.values.type == PanelType::kInt4;
+  const bool halves = parts.values.type == SparseType::kInt4;
   CheckTensor(parts.elements, type->second, {halves ? (stored + 1) / 2 : stored}, where);
-  if (halves) parts.elements = Unpack4(parts.elements, stored);
+  if (halves) parts.elements = UnpackBits(parts.elements, 4, stored);
   if (!parts.values.integer()) {
     CheckFinite(parts.elements, where);
     return std::make_shared<SparseWeight>(parts);

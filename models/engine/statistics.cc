@@ -99,8 +99,17 @@ at::Tensor Statistics::InputCovariance(const LinearSlot& slot) const {
   return Checked(InputName(slot) + ".covariance", {in, in});
 }
 
+at::Tensor Statistics::FindInputCovariance(const LinearSlot& slot) const {
+  if (slot.block < 0 || !Read(InputName(slot) + ".covariance").defined()) return {};
+  return InputCovariance(slot);
+}
+
 at::Tensor Statistics::MeanAbsoluteInput(const LinearSlot& slot) const {
   return Checked(InputName(slot) + ".mean_absolute", {slot.linear->in_features()});
+}
+
+at::Tensor Statistics::LargestInput(const LinearSlot& slot) const {
+  return Checked(InputName(slot) + ".max_absolute", {slot.linear->in_features()});
 }
 
 at::Tensor Statistics::OutputCovariance(const LinearSlot& slot) const {
@@ -142,6 +151,11 @@ at::Tensor Statistics::Sample(const std::string& name, const ModelConfig& config
 at::Tensor MemoryStatistics::Read(const std::string& name) const {
   const auto found = values_.find(name);
   return found == values_.end() ? at::Tensor() : found->second;
+}
+
+Json StatisticsService::Visit(const StatisticsRequest&, const Walk&) {
+  throw Error(ErrorKind::kUnsupported, "a stage walks through the model, and there is none here",
+              "compress a model with tnbench run");
 }
 
 std::unique_ptr<Statistics> OpenStatistics(const std::string& path, const Json& key) {

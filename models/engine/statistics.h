@@ -2,7 +2,7 @@
 // methods (SVD-LLM, ASVD, GPTQ, AWQ, Wanda, two-sided whitening) know of a model besides its weights.
 //
 // With x_t the input and y_t = W x_t the output of a linear at token t, and g_t = d loss / d y_t:
-//   inputs            H = mean_t x_t x_tᵀ [in, in],  a = mean_t |x_t| [in]
+//   inputs            H = mean_t x_t x_tᵀ [in, in],  a = mean_t |x_t| [in],  max_t |x_t| [in]
 //   output gradients  G = mean_t g_t g_tᵀ [out, out]
 //   weight gradients  f_j = mean over windows of sum_i (d loss / d W_ij)^2 [in]  (FWSVD, arXiv 2207.00112)
 //   keys and values   not moments, but keys (after rotation) and values themselves, of kSampledTokens tokens
@@ -51,7 +51,9 @@ class Statistics {
   virtual ~Statistics() = default;
   // fp32; Error{kData} when absent, of another shape than the linear asks for, or not finite.
   at::Tensor InputCovariance(const LinearSlot& slot) const;
+  at::Tensor FindInputCovariance(const LinearSlot& slot) const;  // undefined when absent
   at::Tensor MeanAbsoluteInput(const LinearSlot& slot) const;
+  at::Tensor LargestInput(const LinearSlot& slot) const;
   at::Tensor OutputCovariance(const LinearSlot& slot) const;
   at::Tensor WeightGradients(const LinearSlot& slot) const;
   // [tokens, kv heads, head size] of a block.
@@ -88,10 +90,21 @@ std::unique_ptr<Statistics> OpenStatistics(const std::string& path, const Json& 
 
 // Where statistics come from; computed on the first call, then kept. Error{kIo, kData} when the text is
 // missing or too short, Error{kUnsupported} when the model has no tokenizer.
+// Walks through a model in the order of its computation. For every block: `prepare` may change each linear as
+// it is read, then the statistics of the inputs are taken with the linears as they are, and `change` may
+// change each with them; the next block gets what the changed one puts out.
+struct Walk {
+  std::function<void(LinearSlot& slot)> prepare;
+  std::function<void(LinearSlot& slot, const Statistics& inputs)> change;
+};
+
 class StatisticsService {
  public:
   virtual ~StatisticsService() = default;
   virtual std::shared_ptr<const Statistics> Get(const StatisticsRequest& request) = 0;
+  // Moments::kInputs only; nothing is kept. What the walk went over, for the record, as Statistics::About.
+  // Error{kUnsupported} where it is not offered.
+  virtual Json Visit(const StatisticsRequest& request, const Walk& walk);
 };
 
 // How linears share statistics: q, k and v have the same input, and so have gate and up.
@@ -116,6 +129,10 @@ using StatisticsProgress = std::function<void(int64_t done, int64_t total)>;  //
 void CollectStatistics(const ModelParts& parts, const std::vector<TokenIds>& windows,
                        const StatisticsRequest& request, const StatisticsSink& sink,
                        const StatisticsProgress& progress);
+
+// Walk over `windows`, with two passes a block: one for the statistics, one for what it puts out.
+void WalkBlocks(const ModelParts& parts, const std::vector<TokenIds>& windows,
+                const StatisticsRequest& request, const Walk& walk, const StatisticsProgress& progress);
 
 // Writes results to `path` as they come; the file appears under its name with Finish.
 class StatisticsWriter {

@@ -24,6 +24,20 @@ struct Sum {
     total.add_(part);
   }
 };
+using Sums = std::map<std::string, Sum>;
+
+// What is known of the inputs of linears.
+struct InputSums {
+  Sums sums;
+  std::map<std::string, at::Tensor> largest;
+  void Add(const std::string& name, const at::Tensor& x) {
+    sums[name + ".covariance"].Add(at::matmul(x.t(), x));
+    const at::Tensor magnitude = x.abs();
+    sums[name + ".mean_absolute"].Add(magnitude.sum(0));
+    at::Tensor& most = largest[name + ".max_absolute"];
+    most = most.defined() ? at::maximum(most, magnitude.amax(0)) : magnitude.amax(0);
+  }
+};
 
 // One linear's forward product, watched: y keeps its gradient after the backward pass.
 struct Tap {
@@ -34,8 +48,8 @@ struct Tap {
 class Collector {
  public:
   Collector(const ModelParts& parts, const std::vector<TokenIds>& windows, const StatisticsRequest& request,
-            const StatisticsSink& sink, const StatisticsProgress& progress)
-      : parts_(parts), request_(request), sink_(sink), progress_(progress), decoder_(parts.config) {
+            const StatisticsProgress& progress)
+      : parts_(parts), request_(request), progress_(progress), decoder_(parts.config) {
     if (windows.empty() || windows[0].empty()) throw Error(ErrorKind::kInternal, "no calibration windows");
     length_ = static_cast<int64_t>(windows[0].size());
     count_ = static_cast<int64_t>(windows.size());
@@ -55,40 +69,76 @@ class Collector {
     batch_ = std::max<int64_t>(1, kBatchTokens / length_) * length_;  // tokens computed together
   }
 
-  void Run() {
+  void Run(const StatisticsSink& sink) {
+    const bool watch = request_.moments == Moments::kInputs;
     const bool gradients =
         request_.moments == Moments::kOutputGradients || request_.moments == Moments::kWeightGradients;
     const int64_t blocks = parts_.config.block_count, total = gradients ? 2 * blocks : blocks;
-    LinearSlot embedding;
-    embedding.name = "embedding";
-    embedding.kind = LinearKind::kEmbedding;
-    embedding.linear = parts_.linear(embedding, parts_.config.vocabulary_size, parts_.config.hidden_size);
+    LinearSlot embedding = Embedding();
     at::Tensor hidden = embedding.linear->weight(0)->Rows(tokens_);
     if (!gradients || !parts_.config.tied_head) embedding.linear.reset();
     std::vector<at::Tensor> inputs;  // of every block
     for (int64_t i = 0; i < blocks; ++i) {
       const Block block = BuildBlock(parts_.config, i, parts_.norm, parts_.linear);
       if (gradients) inputs.push_back(hidden);
-      const at::Tensor next = Forward(block, hidden);
+      InputSums sums;
+      const at::Tensor next = Forward(block, hidden, watch ? &sums : nullptr);
+      Emit(sums, sink);
+      for (auto& [name, parts] : samples_) sink(name, at::cat(parts));
+      samples_.clear();
       if (request_.moments == Moments::kInfluence) {
         influences_.push_back(1 - at::cosine_similarity(hidden, next, 1).mean(at::kDouble).item<double>());
       }
       hidden = next;
       progress_(i + 1, total);
     }
-    if (request_.moments == Moments::kInfluence) sink_("influence", at::tensor(influences_, at::kFloat));
+    if (request_.moments == Moments::kInfluence) sink("influence", at::tensor(influences_, at::kFloat));
     if (!gradients) return;
     at::Tensor gradient = HeadGradient(hidden, embedding);
     embedding.linear.reset();
     for (int64_t i = blocks; i-- > 0;) {
       const Block block = BuildBlock(parts_.config, i, parts_.norm, parts_.linear);
-      gradient = Backward(block, inputs.back(), gradient);
+      gradient = Backward(block, inputs.back(), gradient, sink);
       inputs.pop_back();
       progress_(2 * blocks - i, total);
     }
   }
 
+  void Run(const Walk& walk) {
+    const int64_t blocks = parts_.config.block_count;
+    LinearSlot embedding = Embedding();
+    if (walk.prepare) walk.prepare(embedding);
+    at::Tensor hidden = embedding.linear->weight(0)->Rows(tokens_);
+    embedding.linear.reset();
+    for (int64_t i = 0; i < blocks; ++i) {
+      Block block = BuildBlock(parts_.config, i, parts_.norm, parts_.linear);
+      const std::initializer_list<LinearSlot*> slots = {&block.q,    &block.k,  &block.v,   &block.o,
+                                                        &block.gate, &block.up, &block.down};
+      if (walk.prepare) {
+        for (LinearSlot* slot : slots) walk.prepare(*slot);
+      }
+      std::map<std::string, at::Tensor> values;
+      {
+        InputSums sums;
+        Forward(block, hidden, &sums);
+        Emit(sums, [&](const std::string& name, const at::Tensor& value) { values[name] = value; });
+      }
+      const MemoryStatistics statistics(std::move(values));
+      for (LinearSlot* slot : slots) walk.change(*slot, statistics);
+      if (i + 1 < blocks) hidden = Forward(block, hidden, nullptr);
+      progress_(i + 1, blocks);
+    }
+  }
+
  private:
+  LinearSlot Embedding() const {
+    LinearSlot embedding;
+    embedding.name = "embedding";
+    embedding.kind = LinearKind::kEmbedding;
+    embedding.linear = parts_.linear(embedding, parts_.config.vocabulary_size, parts_.config.hidden_size);
+    return embedding;
+  }
+
   bool Wanted(LinearKind kind) const { return kind != LinearKind::kDown || request_.down; }
 
   // Weights of one block, expanded once.
@@ -99,19 +149,15 @@ class Collector {
     return slot.linear->bias().defined() ? y + slot.linear->bias() : y;
   }
 
-  at::Tensor Forward(const Block& block, const at::Tensor& hidden) {
+  // What a block makes of `hidden`; the inputs of its linears are added to `sums` unless it is null.
+  at::Tensor Forward(const Block& block, const at::Tensor& hidden, InputSums* sums) {
     const c10::NoGradGuard no_gradients;
     weights_.clear();
-    std::map<std::string, Sum> sums;
-    const bool watch = request_.moments == Moments::kInputs;
     const auto multiply = [&](const LinearSlot& slot, const at::Tensor& x) {
       // One linear stands for all that share its input.
       const bool first =
           slot.kind != LinearKind::kK && slot.kind != LinearKind::kV && slot.kind != LinearKind::kUp;
-      if (watch && first && Wanted(slot.kind)) {
-        sums[InputName(slot) + ".covariance"].Add(at::matmul(x.t(), x));
-        sums[InputName(slot) + ".mean_absolute"].Add(x.abs().sum(0));
-      }
+      if (sums != nullptr && first && Wanted(slot.kind)) sums->Add(InputName(slot), x);
       const at::Tensor y = Multiply(slot, x);
       if (request_.moments == Moments::kKeysValues) Sample(slot, y);
       return y;
@@ -123,9 +169,6 @@ class Collector {
           .copy_(decoder_.Forward(block, block.attention_norm, block.mlp_norm, hidden.narrow(0, begin, rows),
                                   length_, multiply));
     }
-    Emit(sums, static_cast<double>(hidden.size(0)));
-    for (auto& [name, parts] : samples_) sink_(name, at::cat(parts));
-    samples_.clear();
     return next;
   }
 
@@ -187,9 +230,10 @@ class Collector {
   }
 
   // From d loss / d output to d loss / d input.
-  at::Tensor Backward(const Block& block, const at::Tensor& input, const at::Tensor& gradient) {
+  at::Tensor Backward(const Block& block, const at::Tensor& input, const at::Tensor& gradient,
+                      const StatisticsSink& sink) {
     weights_.clear();
-    std::map<std::string, Sum> sums;
+    Sums sums;
     at::Tensor before = at::empty_like(input);
     for (int64_t begin = 0; begin < input.size(0); begin += batch_) {
       const int64_t rows = std::min(batch_, input.size(0) - begin);
@@ -214,11 +258,11 @@ class Collector {
       for (const Tap& tap : taps) Take(tap, sums);
     }
     const bool covariance = request_.moments == Moments::kOutputGradients;
-    Emit(sums, static_cast<double>(covariance ? input.size(0) : count_));
+    Emit(sums, static_cast<double>(covariance ? input.size(0) : count_), sink);
     return before;
   }
 
-  void Take(const Tap& tap, std::map<std::string, Sum>& sums) const {
+  void Take(const Tap& tap, Sums& sums) const {
     const at::Tensor g = tap.y.grad();
     if (request_.moments == Moments::kOutputGradients) {
       sums[tap.slot->name + ".gradient_covariance"].Add(at::matmul(g.t(), g));
@@ -230,13 +274,16 @@ class Collector {
     }
   }
 
-  void Emit(const std::map<std::string, Sum>& sums, double count) const {
-    for (const auto& [name, sum] : sums) sink_(name, (sum.total / count).to(at::kFloat));
+  static void Emit(const Sums& sums, double count, const StatisticsSink& sink) {
+    for (const auto& [name, sum] : sums) sink(name, (sum.total / count).to(at::kFloat));
+  }
+  void Emit(const InputSums& sums, const StatisticsSink& sink) const {
+    Emit(sums.sums, static_cast<double>(tokens_.size(0)), sink);
+    for (const auto& [name, values] : sums.largest) sink(name, values);
   }
 
   const ModelParts& parts_;
   const StatisticsRequest& request_;
-  const StatisticsSink& sink_;
   const StatisticsProgress& progress_;
   DifferentiableDecoder decoder_;
   int64_t length_ = 0, count_ = 0, batch_ = 0;
@@ -251,7 +298,13 @@ class Collector {
 void CollectStatistics(const ModelParts& parts, const std::vector<TokenIds>& windows,
                        const StatisticsRequest& request, const StatisticsSink& sink,
                        const StatisticsProgress& progress) {
-  Collector(parts, windows, request, sink, progress).Run();
+  Collector(parts, windows, request, progress).Run(sink);
+}
+
+void WalkBlocks(const ModelParts& parts, const std::vector<TokenIds>& windows,
+                const StatisticsRequest& request, const Walk& walk, const StatisticsProgress& progress) {
+  if (request.moments != Moments::kInputs) throw Error(ErrorKind::kInternal, "a walk has inputs only");
+  Collector(parts, windows, request, progress).Run(walk);
 }
 
 }  // namespace tnb

@@ -44,7 +44,7 @@ class Weight {
 
   virtual int64_t rows() const = 0;
   virtual int64_t cols() const = 0;
-  // The storage format with its parameters: "fp32", "bf16", "int8", "int4 g32 asym".
+  // The storage format with its parameters: "fp32", "bf16", "int8 row", "int4 g32 asym".
   virtual std::string format() const = 0;
   virtual WeightSize size() const = 0;
   // Whether the elements are codes and not numbers of their own.
@@ -86,15 +86,34 @@ std::vector<at::Tensor> MatmulAll(std::span<const Weight* const> weights, const 
 // rounds the input to bf16 and uses the bf16 dot product.
 WeightPtr MakeDenseWeight(const at::Tensor& values, Activation activation = Activation::kF32);
 
-// Integer codes with fp16 scales; value = scale * (code - zero).
-struct IntegerCodes {
-  int bits = 8;       // 8 or 4
-  int64_t group = 0;  // columns a scale covers; 0: the whole row
-  at::Tensor codes;   // uint8 [rows, cols], one code each
-  at::Tensor scales;  // float16 [rows, groups]
-  at::Tensor zeros;   // uint8 [rows, groups], or undefined: symmetric, zero = 2^(bits-1)
+// A matrix of codes and what turns them into values, as methods make it; groups = one a row, or one for
+// `group` columns (the last one of a row may be short).
+struct CodedMatrix {
+  int bits = 8;             // 2, 3, 4, 5, 6 or 8
+  int64_t group = 0;        // columns a scale covers, a multiple of 32; 0: the whole row
+  at::Tensor codes;         // uint8 [rows, cols], one code each
+  at::Tensor scales;        // fp16 or fp32 [rows, groups]; uint8 when they are quantized once more:
+  at::Tensor scale_blocks;  // fp32, one for kScaleBlock scales; scale = DynamicMap()[code] * block + offset
+  float scale_offset = 0;
+  at::Tensor zeros;  // uint8 or fp16 [rows, groups]; undefined: symmetric, zero = 2^(bits-1)
+  std::string
+      levels;  // name of a table (LevelsOf): value = scale * levels[code]; empty: scale * (code - zero)
 };
-WeightPtr MakeIntegerWeight(const IntegerCodes& codes, Activation activation);
+// `activation`: kF32, or for fp16 scales without levels any that quantizes the input.
+WeightPtr MakeCodedWeight(const CodedMatrix& matrix, Activation activation);
+
+// The values that 4-bit codes stand for, ascending: "nf4" (normal quantiles, QLoRA, arXiv 2305.14314) and
+// "fp4" (sign, two bits of exponent, one of fraction, as in bitsandbytes). Null for another name.
+const std::vector<float>* LevelsOf(const std::string& name);
+
+// The block formats of GGUF files ("Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q6_K"), stored as in such a file and
+// expanded piece by piece while multiplying; inputs fp32. `values` fp32 [rows, cols]; Error{kUnsupported}
+// when the columns are not a multiple of the format's block.
+WeightPtr MakeBlockWeight(const at::Tensor& values, const std::string& type);
+
+// Codes of `bits` bits one after the other, from the lowest bit of the first byte; and back.
+at::Tensor PackBits(const at::Tensor& codes, int bits);
+at::Tensor UnpackBits(const at::Tensor& packed, int bits, int64_t count);
 
 // A weight of which only the elements where `kept` (bool [rows, cols]) are stored, with an index that says
 // which, in the smallest of three forms. Bytes for k kept elements of v bytes each in an m x n matrix:

@@ -7,14 +7,28 @@
 
 namespace tnb {
 
-// Codes of 4 bits, two in a byte, the first in the low half. uint8 [n] <-> uint8 [(n + 1) / 2].
-at::Tensor Pack4(const at::Tensor& codes);
-at::Tensor Unpack4(const at::Tensor& packed, int64_t count);
+// A weight in panel layout.
+class PanelWeight : public Weight {
+ public:
+  int64_t rows() const override { return panels_.rows; }
+  int64_t cols() const override { return panels_.cols; }
+  at::Tensor Dense() const override;
+  at::Tensor Rows(const at::Tensor& index) const override;
+  const PanelMatrix* panels() const override { return &panels_; }
+  Activation activation() const override { return activation_; }
 
-// Error{kData} when a stored tensor has another type or shape.
+ protected:
+  explicit PanelWeight(Activation activation) : activation_(activation) {}
+  void MatmulCpu(const at::Tensor& x, at::Tensor& y) const override;
+
+  Activation activation_;
+  PanelMatrix panels_;
+};
+
+// Error{kData} that names `where` unless `tensor` has this type and shape.
 void CheckTensor(const at::Tensor& tensor, at::ScalarType dtype, const std::vector<int64_t>& shape,
                  const std::string& where);
-// Error{kData} when a value is NaN or infinite.
+// The same when a value is NaN or infinite.
 void CheckFinite(const at::Tensor& tensor, const std::string& where);
 
 // The formats that LoadWeight knows by name, each in its own file.
@@ -22,5 +36,9 @@ WeightPtr LoadCodebook(const Json& json, const TensorSource& source, int64_t row
                        const std::string& where);
 WeightPtr LoadSparse(const Json& json, const TensorSource& source, int64_t rows, int64_t cols,
                      const std::string& where);
+WeightPtr LoadBlockWeight(const Json& json, const TensorSource& source, int64_t rows, int64_t cols,
+                          const std::string& where);
+WeightPtr LoadCodedWeight(const Json& json, const TensorSource& source, int64_t rows, int64_t cols,
+                          const std::string& where);
 
 }  // namespace tnb

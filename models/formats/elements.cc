@@ -188,6 +188,20 @@ float HalfToFloat(uint16_t bits) {
   return std::bit_cast<float>(scaled | special | static_cast<uint32_t>(bits & 0x8000) << 16);
 }
 
+uint16_t FloatToHalf(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value), magnitude = bits & 0x7fffffffu;
+  const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000);
+  const auto with_sign = [&](uint32_t half) { return static_cast<uint16_t>(sign | half); };
+  if (magnitude > 0x7f800000u) return with_sign(0x7e00);   // NaN
+  if (magnitude >= 0x477ff000u) return with_sign(0x7c00);  // 65520 and more
+  if (magnitude < 0x38800000u) {
+    // Below 2^-14: added to 0.5, the last bit of the sum is that of the half.
+    const float sum = std::bit_cast<float>(magnitude) + 0.5f;
+    return with_sign(std::bit_cast<uint32_t>(sum) - 0x3f000000u);
+  }
+  return with_sign((magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1)) >> 13);
+}
+
 const ElementFormat* FindElementFormat(std::string_view name) {
   for (const ElementFormat& format : kFormats) {
     if (name == format.name) return &format;

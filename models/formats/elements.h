@@ -20,6 +20,14 @@ struct ElementFormat {
 // Null when values of this format cannot be expanded.
 const ElementFormat* FindElementFormat(std::string_view name);
 
+// Makes blocks of `blocks` * block_values finite floats, as ggml's quantize_row_*_ref functions do: codes of
+// the values of a block that becomes all zeros may differ from ggml's, the values they stand for do not.
+using QuantizeBlocks = void (*)(const float* values, int64_t blocks, uint8_t* stored);
+// Null where it is not offered; there are Q8_0, Q4_0, Q5_0, Q4_K and Q6_K.
+QuantizeBlocks FindQuantizer(std::string_view name);
+
+// The nearest IEEE 754 binary16, halves to even; infinite from 65520 on, NaN stays NaN.
+uint16_t FloatToHalf(float value);
 // IEEE 754 binary16 to fp32, exact, subnormals, infinities and NaN included.
 float HalfToFloat(uint16_t bits);
 

@@ -16,13 +16,13 @@ WeightPtr RandomWeight(Format format, int64_t rows, int64_t cols) {
   if (format == kF32) return MakeDenseWeight(at::randn({rows, cols}) * 0.04);
   if (format == kBF16)
     return MakeDenseWeight((at::randn({rows, cols}) * 0.04).to(at::kBFloat16), Activation::kBF16);
-  IntegerCodes codes;
+  CodedMatrix codes;
   codes.bits = format == kInt4G32 ? 4 : 8;
   codes.group = format == kInt8 ? 0 : 32;
   codes.codes = at::randint(1 << codes.bits, {rows, cols}, at::kByte);
   codes.scales =
       at::full({rows, codes.group == 0 ? 1 : (cols + 31) / 32}, 0.04 / (1 << (codes.bits - 1)), at::kHalf);
-  return MakeIntegerWeight(codes, Activation::kInt8);
+  return MakeCodedWeight(codes, Activation::kInt8);
 }
 
 const Model& SharedModel(Format format) {

@@ -10,9 +10,10 @@
 namespace tnb {
 namespace {
 
-enum Format { kF32, kBF16, kBF16AsF32, kF16, kInt8, kInt8AsF32, kInt4, kInt4AsF32 };
-const char* const kNames[] = {"fp32", "bf16",          "bf16/act=fp32", "fp16",
-                              "int8", "int8/act=fp32", "int4g32",       "int4g32/act=fp32"};
+enum Format { kF32, kBF16, kBF16AsF32, kF16, kInt8, kInt8AsF32, kInt4, kInt4AsF32, kInt3, kInt2, kNf4 };
+const char* const kNames[] = {"fp32",         "bf16",          "bf16/act=fp32", "fp16",
+                              "int8",         "int8/act=fp32", "int4g32",       "int4g32/act=fp32",
+                              "int3g64/asym", "int2g64/asym",  "nf4g64"};
 
 PanelMatrix Make(Format format, int64_t rows, int64_t cols) {
   std::mt19937 random(1);
@@ -27,18 +28,30 @@ PanelMatrix Make(Format format, int64_t rows, int64_t cols) {
     for (auto& value : w) value = FloatToBF16(static_cast<float>(random() % 1000) / 1000.0F - 0.5F);
     return format == kF16 ? PackF16(w.data(), rows, cols) : PackBF16(w.data(), rows, cols);
   }
-  const int bits = format <= kInt8AsF32 ? 8 : 4;
-  const int64_t group = bits == 8 ? 0 : 32;
+  CodeSpec spec;
+  spec.bits = format <= kInt8AsF32 ? 8 : format == kInt3 ? 3 : format == kInt2 ? 2 : 4;
+  spec.group = spec.bits == 8 ? 0 : format >= kInt3 ? 64 : 32;
+  spec.zero_point = 1 << (spec.bits - 1);
+  spec.levels = format == kNf4;
+  if (format == kNf4) spec.scales = ScaleType::kF32;
+  if (format == kInt3 || format == kInt2) spec.zeros = ZeroType::kInteger;
   std::vector<uint8_t> codes(count);
-  for (auto& code : codes) code = static_cast<uint8_t>(random() % (1U << bits));
-  std::vector<uint16_t> scales(static_cast<size_t>(rows * (group == 0 ? 1 : (cols + 31) / 32)),
-                               FloatToHalf(0.01F));
-  return PackInteger(bits, codes.data(), scales.data(), nullptr, bits == 8 ? 128 : 8, group, rows, cols);
+  for (auto& code : codes) code = static_cast<uint8_t>(random() % (1U << spec.bits));
+  const auto scale_count = static_cast<size_t>(rows * spec.Groups(cols));
+  const std::vector<uint16_t> scales(scale_count, FloatToHalf(0.01F));
+  const std::vector<float> wide_scales(scale_count, 0.01F), levels(16, 0.5F);
+  const std::vector<uint8_t> zeros(scale_count, 1);
+  CodeArrays arrays;
+  arrays.codes = codes.data();
+  arrays.scales = format == kNf4 ? static_cast<const void*>(wide_scales.data()) : scales.data();
+  arrays.zeros = zeros.data();
+  arrays.levels = levels.data();
+  return PackCodes(spec, arrays, rows, cols);
 }
 
 Activation ActivationOf(Format format) {
   if (format == kBF16) return Activation::kBF16;
-  if (format == kInt8 || format == kInt4) return Activation::kInt8;
+  if (format == kInt8 || format == kInt4 || format == kInt3 || format == kInt2) return Activation::kInt8;
   return Activation::kF32;
 }
 
@@ -68,7 +81,7 @@ void Multiply(benchmark::State& state) {
 }
 
 void Shapes(benchmark::internal::Benchmark* benchmark) {
-  for (int format = kF32; format <= kInt4AsF32; ++format) {
+  for (int format = kF32; format <= kNf4; ++format) {
     benchmark->Args({format, 1536, 576, 1, 2});
     benchmark->Args({format, 49152, 576, 1, 2});
     benchmark->Args({format, 1536, 576, 512, 2});

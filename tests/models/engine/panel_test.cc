@@ -1,9 +1,13 @@
 // Every kernel against the plain triple loop, over sizes around the panel, unit and tile edges.
 #include "models/engine/panel.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <map>
 #include <random>
 
+#include "models/engine/panel_codes.h"
 #include "models/engine/panel_kernels.h"
 #include "models/engine/parallel.h"
 #include "models/formats/elements.h"
@@ -46,25 +50,79 @@ std::vector<float> Multiply(const PanelMatrix& w, Activation activation, const s
   return y;
 }
 
-PanelMatrix RandomInteger(int bits, bool symmetric, int64_t group, int64_t rows, int64_t cols) {
+// Random codes of every kind; what was packed comes back.
+PanelMatrix RandomCodes(CodeSpec spec, int64_t rows, int64_t cols) {
   std::mt19937 generator(static_cast<unsigned>(rows * 31 + cols));
-  const int64_t groups = group == 0 ? 1 : (cols + group - 1) / group;
-  std::vector<uint8_t> codes(static_cast<size_t>(rows * cols));
-  std::vector<uint8_t> zeros(static_cast<size_t>(rows * groups));
-  std::vector<uint16_t> scales(static_cast<size_t>(rows * groups));
-  for (auto& code : codes) code = static_cast<uint8_t>(generator() % (1U << bits));
-  for (auto& zero : zeros) zero = static_cast<uint8_t>(generator() % 16);
-  for (auto& scale : scales) scale = FloatToHalf(0.01F + static_cast<float>(generator() % 100) / 5000.0F);
-  PanelMatrix w = PackInteger(bits, codes.data(), scales.data(), symmetric ? nullptr : zeros.data(),
-                              bits == 8 ? 128 : 8, group, rows, cols);
+  const auto scale_count = static_cast<size_t>(rows * spec.Groups(cols));
+  spec.zero_point = 1 << (spec.bits - 1);
+  std::vector<uint8_t> codes(static_cast<size_t>(rows * cols)), zeros(scale_count), scale_codes(scale_count);
+  std::vector<uint16_t> scales(scale_count), half_zeros(scale_count);
+  std::vector<float> wide_scales(scale_count), blocks(scale_count / kScaleBlock + 1, 0.01F);
+  const auto random_scale = [&] { return 0.01F + static_cast<float>(generator() % 100) / 5000.0F; };
+  for (auto& code : codes) code = static_cast<uint8_t>(generator() % (1U << spec.bits));
+  for (auto& zero : zeros) zero = static_cast<uint8_t>(generator() % (1U << spec.bits));
+  for (auto& code : scale_codes) code = static_cast<uint8_t>(generator() % 256);
+  for (auto& scale : scales) scale = FloatToHalf(random_scale());
+  for (auto& scale : wide_scales) scale = random_scale();
+  for (auto& zero : half_zeros) zero = FloatToHalf(random_scale() * 100);
+  spec.scale_offset = 0.02F;
+  const std::vector<float> levels = Random(16, 9);
+  CodeArrays arrays;
+  arrays.codes = codes.data();
+  arrays.scales = spec.scales == ScaleType::kF16   ? static_cast<const void*>(scales.data())
+                  : spec.scales == ScaleType::kF32 ? static_cast<const void*>(wide_scales.data())
+                                                   : scale_codes.data();
+  arrays.scale_blocks = blocks.data();
+  arrays.zeros = spec.zeros == ZeroType::kF16 ? static_cast<const void*>(half_zeros.data()) : zeros.data();
+  arrays.levels = levels.data();
+  PanelMatrix w = PackCodes(spec, arrays, rows, cols);
   std::vector<uint8_t> codes_back(codes.size());
-  std::vector<uint8_t> zeros_back(zeros.size());
-  std::vector<uint16_t> scales_back(scales.size());
+  std::vector<uint32_t> scales_back(scale_count), zeros_back(scale_count);
   UnpackCodes(w, codes_back.data(), scales_back.data(), zeros_back.data());
   REQUIRE(codes_back == codes);
-  REQUIRE(scales_back == scales);
-  if (!symmetric) REQUIRE(zeros_back == zeros);
+  const size_t scale_bytes = spec.scales == ScaleType::kF16 ? 2 : spec.scales == ScaleType::kF32 ? 4 : 1;
+  REQUIRE(std::memcmp(scales_back.data(), arrays.scales, scale_count * scale_bytes) == 0);
+  if (spec.zeros != ZeroType::kConstant) {
+    const size_t zero_bytes = spec.zeros == ZeroType::kF16 ? 2 : 1;
+    REQUIRE(std::memcmp(zeros_back.data(), arrays.zeros, scale_count * zero_bytes) == 0);
+  }
+  // Value by value from the arrays: what a code means.
+  std::vector<float> row(static_cast<size_t>(cols));
+  for (const int64_t r : {int64_t{0}, rows - 1}) {
+    UnpackF32(w, r, r + 1, row.data());
+    for (int64_t c = 0; c < cols; ++c) {
+      const auto at = static_cast<size_t>(r * spec.Groups(cols) + (spec.group == 0 ? 0 : c / spec.group));
+      const float scale = spec.scales == ScaleType::kF16   ? HalfToFloat(scales[at])
+                          : spec.scales == ScaleType::kF32 ? wide_scales[at]
+                                                           : DynamicMap()[scale_codes[at]] * 0.01F + 0.02F;
+      const float zero = spec.zeros == ZeroType::kConstant  ? static_cast<float>(spec.zero_point)
+                         : spec.zeros == ZeroType::kInteger ? static_cast<float>(zeros[at])
+                                                            : HalfToFloat(half_zeros[at]);
+      const uint8_t code = codes[static_cast<size_t>(r * cols + c)];
+      const float value = scale * (spec.levels ? levels[code] : static_cast<float>(code) - zero);
+      REQUIRE(row[static_cast<size_t>(c)] == Approx(value).epsilon(1e-6).margin(1e-9));
+    }
+  }
   return w;
+}
+
+CodeSpec Spec(int bits, int64_t group, ZeroType zeros = ZeroType::kConstant) {
+  return {.bits = bits, .group = group, .zeros = zeros};
+}
+
+// One of every kind that kernels treat differently.
+std::vector<CodeSpec> AllSpecs() {
+  std::vector<CodeSpec> specs;
+  for (const int bits : {2, 3, 4, 5, 6, 8}) {
+    for (const ZeroType zeros : {ZeroType::kConstant, ZeroType::kInteger, ZeroType::kF16}) {
+      for (const int64_t group : {0, 32, 128}) specs.push_back(Spec(bits, group, zeros));
+    }
+  }
+  for (const ScaleType scales : {ScaleType::kF16, ScaleType::kF32, ScaleType::kDouble}) {
+    specs.push_back({.bits = 4, .group = 64, .scales = scales, .levels = true});
+    specs.push_back({.bits = 3, .group = 64, .scales = scales});
+  }
+  return specs;
 }
 
 struct Size {
@@ -135,49 +193,76 @@ TEST_CASE("panels expanded as a whole are their rows expanded one by one") {
     check(PackF32(w.data(), rows, cols));
     check(PackF16(half.data(), rows, cols));
     check(PackBF16(brain.data(), rows, cols));
-    for (const int bits : {8, 4}) {
-      for (const int64_t group : {int64_t{0}, int64_t{32}}) {
-        check(RandomInteger(bits, true, group, rows, cols));
-        if (bits == 4) check(RandomInteger(bits, false, group, rows, cols));
+    for (const CodeSpec& spec : AllSpecs()) check(RandomCodes(spec, rows, cols));
+  }
+}
+
+TEST_CASE("panels of codes multiply as their expansion does") {
+  for (const auto& [rows, cols, n] : kSizes) {
+    for (const CodeSpec& spec : AllSpecs()) {
+      CAPTURE(rows, cols, n, spec.bits, spec.group, static_cast<int>(spec.zeros), spec.levels);
+      const PanelMatrix w = RandomCodes(spec, rows, cols);
+      std::vector<float> expanded(static_cast<size_t>(rows * cols));
+      UnpackF32(w, 0, rows, expanded.data());
+      const std::vector<float> x = Random(n * cols, 3);
+      double scale = 1e-3;  // values are that large at most
+      for (const float value : expanded) scale = std::max(scale, std::abs(double{value}));
+      const double tolerance = 2e-6 * scale * static_cast<double>(cols);
+      CheckClose(Multiply(w, Activation::kF32, x, n), Reference(expanded, x, rows, cols, n), tolerance);
+      if (spec.scales != ScaleType::kF16 || spec.levels) continue;
+
+      // int8 activations: the input rounded to its own grid, then exact integer sums.
+      const int64_t groups = (cols + 31) / 32;
+      for (const bool whole_row : {false, true}) {
+        std::vector<float> rounded(x.size());
+        for (int64_t i = 0; i < n; ++i) {
+          std::vector<int8_t> codes(static_cast<size_t>(groups * 32));
+          std::vector<float> scales(static_cast<size_t>(groups));
+          std::vector<int32_t> sums(static_cast<size_t>(groups));
+          kernels::QuantizeInput(x.data() + i * cols, cols, whole_row, codes.data(), scales.data(),
+                                 sums.data());
+          if (whole_row) REQUIRE(std::count(scales.begin(), scales.end(), scales[0]) == groups);
+          for (int64_t c = 0; c < cols; ++c) {
+            rounded[i * cols + c] = static_cast<float>(codes[c]) * scales[c / 32];
+            REQUIRE(std::abs(rounded[i * cols + c] - x[i * cols + c]) <= 0.5001F * scales[c / 32]);
+          }
+        }
+        CheckClose(Multiply(w, whole_row ? Activation::kInt8Row : Activation::kInt8, x, n),
+                   Reference(expanded, rounded, rows, cols, n), tolerance);
       }
     }
   }
 }
 
-TEST_CASE("integer panels multiply as their expansion does") {
-  for (const auto& [rows, cols, n] : kSizes) {
-    for (const int bits : {8, 4}) {
-      for (const int64_t group : {int64_t{0}, int64_t{32}, int64_t{64}, int64_t{128}}) {
-        for (const bool symmetric : {true, false}) {
-          if (bits == 8 && !symmetric) continue;
-          CAPTURE(rows, cols, n, bits, group, symmetric);
-          const PanelMatrix w = RandomInteger(bits, symmetric, group, rows, cols);
-          std::vector<float> expanded(static_cast<size_t>(rows * cols));
-          UnpackF32(w, 0, rows, expanded.data());
-          const std::vector<float> x = Random(n * cols, 3);
-          const double scale = bits == 8 ? 4.0 : 0.3;
-          CheckClose(Multiply(w, Activation::kF32, x, n), Reference(expanded, x, rows, cols, n),
-                     2e-6 * scale * static_cast<double>(cols));
-
-          // int8 activations: the input rounded to its own grid, then exact integer sums.
-          const int64_t groups = (cols + 31) / 32;
-          std::vector<float> rounded(x.size());
-          for (int64_t i = 0; i < n; ++i) {
-            std::vector<int8_t> codes(static_cast<size_t>(groups * 32));
-            std::vector<float> scales(static_cast<size_t>(groups));
-            std::vector<int32_t> sums(static_cast<size_t>(groups));
-            kernels::QuantizeInput(x.data() + i * cols, cols, codes.data(), scales.data(), sums.data());
-            for (int64_t c = 0; c < cols; ++c) {
-              rounded[i * cols + c] = static_cast<float>(codes[c]) * scales[c / 32];
-              REQUIRE(std::abs(rounded[i * cols + c] - x[i * cols + c]) <= 0.5001F * scales[c / 32]);
-            }
-          }
-          CheckClose(Multiply(w, Activation::kInt8, x, n), Reference(expanded, rounded, rows, cols, n),
-                     2e-6 * scale * static_cast<double>(cols));
-        }
+TEST_CASE("inputs beyond 6 are multiplied in fp32, the others with the scale of the rest") {
+  const int64_t rows = 70, cols = 130, n = 5;
+  const PanelMatrix w = RandomCodes(Spec(8, 0), rows, cols);
+  std::vector<float> expanded(static_cast<size_t>(rows * cols));
+  UnpackF32(w, 0, rows, expanded.data());
+  std::vector<float> x = Random(n * cols, 3);
+  for (float& value : x) value = std::clamp(value, -2.0F, 2.0F);
+  std::vector<float> without = x;
+  for (const auto& [at, value] :
+       std::map<size_t, float>{{0, 7.3F}, {1, -50.1F}, {129, 6.5F}, {131, 1e4F}, {400, -6.1F}}) {
+    x[at] = value;
+    without[at] = 0;
+  }
+  std::vector<double> reference(static_cast<size_t>(n * rows));
+  const std::vector<float> rest = Multiply(w, Activation::kInt8Row, without, n);
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t r = 0; r < rows; ++r) {
+      double sum = rest[i * rows + r];
+      for (int64_t c = 0; c < cols; ++c) {
+        if (std::abs(x[i * cols + c]) > kOutlier)
+          sum += double{x[i * cols + c]} * double{expanded[r * cols + c]};
       }
+      reference[i * rows + r] = sum;
     }
   }
+  // One product of 1e4 and some of 0.3 in fp32: 6e-8 of the largest sum, 4e4, and of the steps to it.
+  CheckClose(Multiply(w, Activation::kInt8Outlier, x, n), reference, 0.02);
+  // Without outliers it is the same as rows.
+  CHECK(Multiply(w, Activation::kInt8Outlier, without, n) == rest);
 }
 
 TEST_CASE("results depend neither on the rows given together nor on the threads") {
@@ -193,13 +278,18 @@ TEST_CASE("results depend neither on the rows given together nor on the threads"
   std::vector<Kind> kinds;
   kinds.push_back({PackF32(w.data(), rows, cols), Activation::kF32});
   kinds.push_back({PackBF16(brain.data(), rows, cols), Activation::kBF16});
-  kinds.push_back({RandomInteger(8, true, 0, rows, cols), Activation::kInt8});
-  kinds.push_back({RandomInteger(4, false, 64, rows, cols), Activation::kInt8});
+  kinds.push_back({RandomCodes(Spec(8, 0), rows, cols), Activation::kInt8});
+  kinds.push_back({RandomCodes(Spec(4, 64, ZeroType::kInteger), rows, cols), Activation::kInt8});
+  kinds.push_back({RandomCodes(Spec(3, 64, ZeroType::kF16), rows, cols), Activation::kInt8Row});
   // Few rows are multiplied with weights converted in registers, many with expanded ones.
   kinds.push_back({PackBF16(brain.data(), rows, cols), Activation::kF32});
   kinds.push_back({PackF16(brain.data(), rows, cols), Activation::kF32});
-  kinds.push_back({RandomInteger(8, true, 32, rows, cols), Activation::kF32});
-  kinds.push_back({RandomInteger(4, false, 64, rows, cols), Activation::kF32});
+  kinds.push_back({RandomCodes(Spec(8, 32), rows, cols), Activation::kF32});
+  kinds.push_back({RandomCodes(Spec(4, 64, ZeroType::kInteger), rows, cols), Activation::kF32});
+  kinds.push_back({RandomCodes(Spec(6, 128, ZeroType::kF16), rows, cols), Activation::kF32});
+  kinds.push_back(
+      {RandomCodes({.bits = 4, .group = 64, .scales = ScaleType::kDouble, .levels = true}, rows, cols),
+       Activation::kF32});
   const int threads = Threads();
   for (const auto& [matrix, activation] : kinds) {
     SetThreads(threads);
@@ -232,7 +322,7 @@ TEST_CASE("several matrices multiply together as each does alone") {
         std::transform(w.begin(), w.end(), brain.begin(), FloatToBF16);
         matrices.push_back(activation == Activation::kF32    ? PackF32(w.data(), rows, cols)
                            : activation == Activation::kBF16 ? PackBF16(brain.data(), rows, cols)
-                                                             : RandomInteger(8, true, 0, rows, cols));
+                                                             : RandomCodes(Spec(8, 0), rows, cols));
       }
       std::vector<std::vector<float>> results;
       std::vector<PanelProduct> products;

@@ -23,9 +23,9 @@ at::Tensor TwoOfFour(int64_t rows, int64_t cols) {
   return order.lt(2).view({rows, cols});
 }
 
-IntegerCodes Codes(int bits, int64_t group, bool asymmetric, int64_t rows, int64_t cols) {
+CodedMatrix Codes(int bits, int64_t group, bool asymmetric, int64_t rows, int64_t cols) {
   const int64_t groups = group == 0 ? 1 : (cols + group - 1) / group;
-  IntegerCodes codes;
+  CodedMatrix codes;
   codes.bits = bits;
   codes.group = group;
   codes.codes = at::randint(0, int64_t{1} << bits, {rows, cols}, at::kByte);
@@ -39,10 +39,10 @@ std::vector<WeightPtr> Formats(int64_t rows, int64_t cols) {
   return {MakeDenseWeight(values),
           MakeDenseWeight(values.to(at::kHalf)),
           MakeDenseWeight(values.to(at::kBFloat16)),
-          MakeIntegerWeight(Codes(8, 0, false, rows, cols), Activation::kF32),
-          MakeIntegerWeight(Codes(8, 32, false, rows, cols), Activation::kInt8),
-          MakeIntegerWeight(Codes(4, 32, true, rows, cols), Activation::kF32),
-          MakeIntegerWeight(Codes(4, 64, false, rows, cols), Activation::kF32)};
+          MakeCodedWeight(Codes(8, 0, false, rows, cols), Activation::kF32),
+          MakeCodedWeight(Codes(8, 32, false, rows, cols), Activation::kInt8),
+          MakeCodedWeight(Codes(4, 32, true, rows, cols), Activation::kF32),
+          MakeCodedWeight(Codes(4, 64, false, rows, cols), Activation::kF32)};
 }
 
 WeightPtr SavedAndLoaded(const Weight& weight, int64_t* bytes = nullptr) {
@@ -116,13 +116,13 @@ TEST_CASE("the vector form of expanding gives the same bits as the plain one") {
   const int64_t stored = kept.sum().item<int64_t>();
   const at::Tensor scales = (at::rand({rows, 4}) + 0.1).to(at::kHalf);
   const at::Tensor zeros = at::randint(0, 256, {rows * 4 / 2}, at::kByte);
-  for (const auto& [type, elements] : {std::pair{PanelType::kF32, at::randn({stored})},
-                                       {PanelType::kF16, at::randn({stored}).to(at::kHalf)},
-                                       {PanelType::kBF16, at::randn({stored}).to(at::kBFloat16)},
-                                       {PanelType::kInt8, at::randint(0, 256, {stored}, at::kByte)},
-                                       {PanelType::kInt4, at::randint(0, 16, {stored}, at::kByte)}}) {
+  for (const auto& [type, elements] : {std::pair{SparseType::kF32, at::randn({stored})},
+                                       {SparseType::kF16, at::randn({stored}).to(at::kHalf)},
+                                       {SparseType::kBF16, at::randn({stored}).to(at::kBFloat16)},
+                                       {SparseType::kInt8, at::randint(0, 256, {stored}, at::kByte)},
+                                       {SparseType::kInt4, at::randint(0, 16, {stored}, at::kByte)}}) {
     CAPTURE(static_cast<int>(type));
-    SparseParts parts{kept, elements, {type, 32, scales, type == PanelType::kInt4 ? zeros : at::Tensor()}};
+    SparseParts parts{kept, elements, {type, 32, scales, type == SparseType::kInt4 ? zeros : at::Tensor()}};
     const SparsePanels panels(parts);
     for (const int64_t panel : {0, 1}) {
       std::vector<float> plain(static_cast<size_t>(cols * 32)), vector(plain);
@@ -160,7 +160,7 @@ TEST_CASE("the smallest form is taken and its bytes are those of the formulas") 
   CHECK(rows->size().bytes == 4 * 100 + 4 * (m + 1));
   CHECK(rows->size().code_bits == 8 * (2 * 100 + 4 * (m + 1)));
 
-  const auto codes = KeepZeros(many, MakeIntegerWeight(Codes(4, 32, true, m, n), Activation::kF32));
+  const auto codes = KeepZeros(many, MakeCodedWeight(Codes(4, 32, true, m, n), Activation::kF32));
   CHECK(codes->format() == "sparse bitmap int4 g32 asym");
   CHECK(codes->size().bytes == m * n / 8 + 1000 + 2 * m * n / 32 + m * n / 64);
   CHECK(codes->size().parameters == m * n / 32);

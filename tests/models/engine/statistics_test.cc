@@ -159,13 +159,14 @@ TEST_CASE("input statistics are the second moments of what the linears see") {
   StatisticsRequest request;
   request.down = true;
   const auto values = Collect(checkpoint, windows, request);
-  CHECK(values.size() == 3 * 4 * 2);
+  CHECK(values.size() == 3 * 4 * 3);
   const Model model = LoadCheckpointModel(checkpoint, "random");
   const auto check = [&](const std::string& name, const at::Tensor& x) {
     CAPTURE(name);
     // Two fp32 forward passes in different orders: 1e-5 covers their difference.
     CHECK(LargestError(values.at(name + ".covariance"), Moment(x)) < 1e-5);
     CHECK(at::allclose(values.at(name + ".mean_absolute"), x.abs().mean(0), 1e-5, 1e-6));
+    CHECK(at::allclose(values.at(name + ".max_absolute"), x.abs().amax(0), 1e-5, 1e-6));
   };
   const std::vector<TokenIds> few(windows.begin(), windows.begin() + 12);
   const auto some = Collect(checkpoint, few, request);
@@ -184,6 +185,58 @@ TEST_CASE("input statistics are the second moments of what the linears see") {
                             model.blocks[0].attention_norm);
   request.down = false;
   CHECK(Collect(checkpoint, few, request).count("blocks.1.down.covariance") == 0);
+}
+
+TEST_CASE("a walk feeds every block with what the changed ones before it put out") {
+  const ModelConfig config = SmallConfig();
+  const RandomCheckpoint checkpoint(config);
+  const auto windows = Windows(12, 64, config.vocabulary_size);
+  StatisticsRequest request;
+  request.down = true;
+  // Another model: gate and down of every block are halved, the queries as they are read.
+  const auto change = [](LinearSlot& slot, double factor) {
+    slot.linear = MakeDenseLinear(MakeDenseWeight(slot.linear->Rebuild() * factor));
+  };
+  const auto halved = [](const LinearSlot& slot) {
+    return slot.kind == LinearKind::kGate || slot.kind == LinearKind::kDown;
+  };
+  const auto parts_until = [&](int64_t block) {
+    ModelParts parts = PartsOf(checkpoint);
+    parts.linear = [&, block, read = parts.linear](const LinearSlot& place, int64_t rows, int64_t cols) {
+      LinearSlot slot;
+      slot.linear = read(place, rows, cols);
+      if (place.kind == LinearKind::kQ) change(slot, 0.5);
+      if (halved(place) && place.block < block) change(slot, 0.5);
+      return std::move(slot.linear);
+    };
+    return parts;
+  };
+  int64_t seen = 0, done = 0;
+  Walk walk;
+  walk.prepare = [&](LinearSlot& slot) {
+    if (slot.kind == LinearKind::kQ) change(slot, 0.5);
+  };
+  walk.change = [&](LinearSlot& slot, const Statistics& inputs) {
+    if (slot.kind == LinearKind::kO || slot.kind == LinearKind::kDown) {
+      // What CollectStatistics finds in the model as it is now.
+      CollectStatistics(
+          parts_until(slot.block), windows, request,
+          [&](const std::string& name, const at::Tensor& expected) {
+            if (name != InputName(slot) + ".covariance") return;
+            CHECK(LargestError(inputs.InputCovariance(slot), expected) < 1e-6);
+            ++seen;
+          },
+          [](int64_t, int64_t) {});
+    }
+    if (halved(slot)) change(slot, 0.5);
+  };
+  WalkBlocks(PartsOf(checkpoint), windows, request, walk, [&](int64_t now, int64_t total) {
+    CHECK(now == ++done);
+    CHECK(total == config.block_count);
+  });
+  CHECK(seen == 2 * config.block_count);
+  request.moments = Moments::kOutputGradients;
+  CHECK_THROWS_AS(WalkBlocks(PartsOf(checkpoint), windows, request, walk, [](int64_t, int64_t) {}), Error);
 }
 
 TEST_CASE("weight gradients agree with finite differences of the plain reference") {

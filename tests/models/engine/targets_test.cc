@@ -8,6 +8,7 @@
 #include "models/engine/ops.h"
 #include "models/engine/panel.h"
 #include "models/engine/panel_kernels.h"
+#include "models/engine/weight.h"
 #include "tests/models/engine/random_checkpoint.h"
 #include "tests/support/catch.h"
 
@@ -57,16 +58,26 @@ std::vector<Named> Compute() {
   std::mt19937 random(5);
   const at::Tensor w = at::randn({rows, cols});
   const at::Tensor half = w.to(at::kHalf), brain = w.to(at::kBFloat16);
-  std::vector<PanelMatrix> integers;
-  for (const int bits : {8, 4}) {
+  std::vector<PanelMatrix> integers, levels;
+  for (const int bits : {8, 6, 5, 4, 3, 2}) {
     for (const int64_t group : {0, 32}) {
-      const int64_t groups = group == 0 ? 1 : (cols + group - 1) / group;
-      std::vector<uint8_t> codes(static_cast<size_t>(rows * cols)), zeros(static_cast<size_t>(rows * groups));
+      CodeSpec spec{.bits = bits, .group = group, .zero_point = 1 << (bits - 1)};
+      if (bits < 8) spec.zeros = ZeroType::kInteger;
+      const auto groups = static_cast<size_t>(rows * spec.Groups(cols));
+      std::vector<uint8_t> codes(static_cast<size_t>(rows * cols)), zeros(groups);
       for (uint8_t& code : codes) code = static_cast<uint8_t>(random() % (1U << bits));
-      for (uint8_t& zero : zeros) zero = static_cast<uint8_t>(random() % 16);
-      const std::vector<uint16_t> scales(static_cast<size_t>(rows * groups), FloatToHalf(0.02F));
-      integers.push_back(PackInteger(bits, codes.data(), scales.data(), bits == 4 ? zeros.data() : nullptr,
-                                     bits == 8 ? 128 : 8, group, rows, cols));
+      for (uint8_t& zero : zeros) zero = static_cast<uint8_t>(random() % (1U << bits));
+      const std::vector<uint16_t> scales(groups, FloatToHalf(0.02F));
+      CodeArrays arrays;
+      arrays.codes = codes.data();
+      arrays.scales = scales.data();
+      arrays.zeros = zeros.data();
+      integers.push_back(PackCodes(spec, arrays, rows, cols));
+      if (bits != 4) continue;
+      spec.levels = true;
+      spec.zeros = ZeroType::kConstant;
+      arrays.levels = LevelsOf("nf4")->data();
+      levels.push_back(PackCodes(spec, arrays, rows, cols));
     }
   }
   const PanelMatrix f32 = PackF32(w.const_data_ptr<float>(), rows, cols),
@@ -83,6 +94,8 @@ std::vector<Named> Compute() {
       results.push_back({"integer", Multiply(integer, Activation::kInt8, x)});
       results.push_back({"integer act=fp32", Multiply(integer, Activation::kF32, x)});
     }
+    for (const PanelMatrix& level : levels)
+      results.push_back({"levels", Multiply(level, Activation::kF32, x)});
     results.push_back({"norm", RmsNorm(x, at::ones({cols}), 1e-5)});
     const std::vector<RowSummary> summaries = Summarize(10 * x);
     for (const RowSummary& summary : summaries) {
