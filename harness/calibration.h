@@ -19,7 +19,7 @@ struct CalibrationText {
   std::string sha256;  // of the file
 };
 
-// The texts that a method (canonical or not) asks for, in order; empty for a method without calibration. A
+// The files that a method (canonical or not) asks for, in order; empty for a method without calibration. A
 // name is a path, or relative to `data_dir`, the folder of fetched data or the current folder. Error{kIo}
 // with a hint when one is missing.
 std::vector<CalibrationText> CalibrationTexts(const std::string& method,
@@ -38,6 +38,7 @@ class CalibrationService : public StatisticsService {
   CalibrationService(ModelParts parts, ModelSource source, std::string rewritten,
                      std::vector<CalibrationText> texts, std::filesystem::path folder, Emitter& emit);
   std::shared_ptr<const Statistics> Get(const StatisticsRequest& request) override;
+  std::string FileContents(const std::string& name) override;
 
  private:
   const CalibrationText& Text(const std::string& name) const;

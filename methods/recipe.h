@@ -88,7 +88,7 @@ using VisitLinears = std::function<void(const std::function<bool(const LinearSlo
 void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLinears& visit_linears,
                    const std::function<void(const std::string& title, int64_t done)>& progress = {});
 
-// Values of the parameter `data` of all stages: names of calibration texts, each once.
+// Names of the files that stages read, each once: calibration texts (`data`) and layer profiles (`profile`).
 std::vector<std::string> DataNames(const Recipe& recipe);
 
 // Applies every stage of the recipe that matches, in order, to one slot.

@@ -1,7 +1,11 @@
 // The one list of stages: a new stage is one file pair and one line here.
 #include "methods/equivalent/equivalent.h"
+#include "methods/factorize/kron.h"
 #include "methods/factorize/mpo.h"
+#include "methods/factorize/peps.h"
+#include "methods/factorize/ring.h"
 #include "methods/factorize/svd.h"
+#include "methods/factorize/tucker.h"
 #include "methods/quantize/integer.h"
 #include "methods/stage.h"
 #include "methods/storage/cast.h"
@@ -11,9 +15,10 @@ namespace tnb {
 
 const std::vector<StageEntry>& StageRegistry() {
   static const std::vector<StageEntry> entries = {
-      CastEntry("fp32"), CastEntry("bf16"), CastEntry("fp16"),                             // storage
-      Int8Entry(),       Int4Entry(),                                                      // quantization
-      SvdEntry(),        AsvdEntry(),       FwsvdEntry(),      SvdLlmEntry(), MpoEntry(),  // factorization
+      CastEntry("fp32"), CastEntry("bf16"), CastEntry("fp16"),                              // storage
+      Int8Entry(),       Int4Entry(),                                                       // quantization
+      SvdEntry(),        AsvdEntry(),       FwsvdEntry(),      SvdLlmEntry(),               // low rank
+      MpoEntry(),        KronEntry(),       RingEntry(),       TuckerEntry(), PepsEntry(),  // tensor networks
       FoldNormsEntry(),  RotateEntry(),  // equivalent models
   };
   return entries;

@@ -5,12 +5,27 @@ namespace tnb {
 namespace {
 
 using Type = ParameterDescription::Type;
-std::vector<std::string> Allocations() { return {"uniform", "energy", "threshold"}; }
+std::vector<std::string> Allocations() { return {"uniform", "energy", "threshold", "drank"}; }
 const char kAllocationHelp[] =
     "who gets how much of the budget: uniform, the same fraction; energy, equal relative loss; threshold, "
-    "least sum of losses; the last two leave a matrix dense where that is better";
+    "least sum of losses; drank, by effective rank; all but the first leave a matrix dense where that is "
+    "better";
 
 }  // namespace
+
+StageDescription DescribeFactorization(const std::string& name, const std::string& summary,
+                                       const std::string& rank_name, const std::string& reference) {
+  StageDescription description;
+  description.name = name;
+  description.group = "factorize";
+  description.summary = summary + "; embedding, head and down are left alone";
+  description.parameters = AmountParameters(rank_name);
+  description.selector = "attn/gate/up";
+  description.takes_embedding = true;
+  description.embedding_by_name = true;
+  description.reference = reference;
+  return description;
+}
 
 FactorizerOptions OptionsFrom(const StageValues& values, const std::string& rank_name) {
   FactorizerOptions options;
@@ -69,6 +84,20 @@ void AddWhitening(std::vector<ParameterDescription>& parameters) {
                         {},
                         "whiten=fisher"});
 }
+
+void AddSweeps(std::vector<ParameterDescription>& parameters) {
+  parameters.push_back({"sweeps",
+                        Type::kInteger,
+                        "0",
+                        "rounds of alternating least squares after the cuts (three cores or more)",
+                        0,
+                        100,
+                        {},
+                        "",
+                        "0"});
+}
+
+int64_t SweepsFrom(const StageValues& values) { return values.Has("sweeps") ? values.Integer("sweeps") : 0; }
 
 void AddAllocation(std::vector<ParameterDescription>& parameters) {
   parameters.push_back(

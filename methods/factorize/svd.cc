@@ -1,5 +1,6 @@
 #include "methods/factorize/svd.h"
 
+#include "methods/factorize/chain.h"
 #include "methods/factorize/factorizer.h"
 
 namespace tnb {
@@ -7,7 +8,9 @@ namespace {
 
 // The low-rank product is the two-core MPO with legs (m, 1) x (1, n).
 std::unique_ptr<Stage> MakeLowRank(FactorizerOptions options) {
-  options.legs = [](int64_t rows, int64_t cols) { return std::vector<Legs>{{{rows, 1}, {1, cols}}}; };
+  options.forms = [](const LinearSlot&, int64_t rows, int64_t cols) {
+    return Chains({{{rows, 1}, {1, cols}}}, {.closing = 1, .sweeps = 0, .size_name = "rank"});
+  };
   return MakeFactorizer(std::move(options));
 }
 
@@ -24,20 +27,10 @@ std::unique_ptr<Stage> MakeCalibrated(const StageValues& values) {
   return MakeLowRank(std::move(options));
 }
 
-StageDescription Describe(const std::string& name, const std::string& summary, const std::string& reference) {
-  StageDescription description;
-  description.name = name;
-  description.group = "factorize";
-  description.summary = summary + "; embedding, head and down are left alone";
-  description.parameters = AmountParameters("rank");
-  description.selector = "attn/gate/up";
-  description.reference = reference;
-  return description;
-}
-
 StageDescription DescribeCalibrated(const std::string& name, const std::string& summary,
                                     const std::string& reference) {
-  StageDescription description = Describe(name, summary, reference);
+  StageDescription description = DescribeFactorization(name, summary, "rank", reference);
+  description.takes_embedding = false;  // it has no inputs to be calibrated on
   AddAllocation(description.parameters);
   AddCalibration(description.parameters, "");
   return description;
@@ -47,8 +40,8 @@ StageDescription DescribeCalibrated(const std::string& name, const std::string& 
 
 StageEntry SvdEntry() {
   StageDescription description =
-      Describe("svd", "truncated singular value decomposition, W ~ A B",
-               "Eckart and Young 1936; whiten=fisher: both factors of K-FAC, arXiv 1503.05671");
+      DescribeFactorization("svd", "truncated singular value decomposition, W ~ A B", "rank",
+                            "Eckart and Young 1936; whiten=fisher: both factors of K-FAC, arXiv 1503.05671");
   AddWhitening(description.parameters);
   return {description, &MakeSvd};
 }

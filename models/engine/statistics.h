@@ -80,6 +80,8 @@ class StatisticsService {
  public:
   virtual ~StatisticsService() = default;
   virtual std::shared_ptr<const Statistics> Get(const StatisticsRequest& request) = 0;
+  // A file that a method named besides its texts.
+  virtual std::string FileContents(const std::string& name) = 0;
 };
 
 // How linears share statistics: q, k and v have the same input, and so have gate and up.

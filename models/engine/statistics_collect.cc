@@ -62,7 +62,7 @@ class Collector {
     embedding.name = "embedding";
     embedding.kind = LinearKind::kEmbedding;
     embedding.linear = parts_.linear(embedding, parts_.config.vocabulary_size, parts_.config.hidden_size);
-    at::Tensor hidden = embedding.linear->weight(0)->Rows(tokens_);
+    at::Tensor hidden = embedding.linear->Rows(tokens_);
     if (!gradients || !parts_.config.tied_head) embedding.linear.reset();
     std::vector<at::Tensor> inputs;  // of every block
     for (int64_t i = 0; i < blocks; ++i) {
