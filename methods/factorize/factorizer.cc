@@ -12,11 +12,6 @@
 namespace tnb {
 namespace {
 
-// What the metric needs of one linear; undefined: the identity.
-struct Covariances {
-  at::Tensor output, input;
-};
-
 // What the allocation gave to one linear.
 struct Share {
   bool dense = false;
@@ -26,7 +21,8 @@ struct Share {
 
 class Factorizer : public Stage {
  public:
-  explicit Factorizer(FactorizerOptions options) : options_(std::move(options)), amount_(options_.amount) {
+  explicit Factorizer(FactorizerOptions options)
+      : options_(std::move(options)), amount_(options_.amount), metric_(options_.metric) {
     const bool fixed = amount_.rank > 0 || amount_.error > 0 || !amount_.profile.empty();
     if (options_.allocation != Allocation::kUniform && fixed) {
       throw Error(ErrorKind::kUsage, {"an allocation shares a budget", "keep=, budget= or budget_bytes=",
@@ -36,7 +32,7 @@ class Factorizer : public Stage {
   }
 
   void Prepare(const StageContext& context) override {
-    Fetch(context);
+    metric_.Prepare(context);
     if (!amount_.profile.empty()) {
       ReadProfile(context);
     } else if (Shared()) {
@@ -46,9 +42,7 @@ class Factorizer : public Stage {
 
   Json Report() const override {
     Json report = report_;
-    for (const auto& statistics : {inputs_, gradients_}) {
-      if (statistics) report["statistics"].push_back(statistics->About());
-    }
+    metric_.Report(report);
     return report;
   }
 
@@ -62,10 +56,10 @@ class Factorizer : public Stage {
       if (share.dense) return {0.0, {{"dense", true}}};
     }
     const at::Tensor w = slot.linear->Rebuild();
-    const Covariances covariances = CovariancesOf(slot);
+    const Covariances covariances = metric_.Of(slot);
     const Amount amount = share.parameters > 0 ? Amount{.parameters = share.parameters} : amount_;
     if (!share.form) share.form = Choose(slot, w, covariances, amount).form;
-    const LegWhitening whitening = Whitening(covariances, share.form->legs());
+    const LegWhitening whitening = metric_.Whitening(covariances, share.form->legs());
     NetworkCut cut = CutOf(*share.form, slot, w, whitening, amount);
     LinearReport report;
     report.detail = std::move(cut.detail);
@@ -76,47 +70,12 @@ class Factorizer : public Stage {
     slot.linear = std::move(linear);
     if (!whitening.none()) {
       report.detail["whitened_loss"] = cut.loss;
-      // Larger than asked for only where a covariance was not positive definite.
-      if (whitening.ridge > options_.ridge) report.detail["ridge"] = whitening.ridge;
-      if (whitening.output_ridge > options_.output_ridge)
-        report.detail["output_ridge"] = whitening.output_ridge;
+      metric_.Report(whitening, report.detail);
     }
     return report;
   }
 
  private:
-  void Fetch(const StageContext& context) {
-    const Metric metric = options_.metric;
-    if (metric == Metric::kFrobenius) return;
-    if (context.statistics == nullptr) {
-      throw Error(ErrorKind::kUnsupported, "a stage needs calibration statistics, and there are none here",
-                  "compress a model with tnbench run");
-    }
-    const auto get = [&](StatisticsRequest request) {
-      request.down = context.down;
-      return context.statistics->Get(request);
-    };
-    if (metric != Metric::kWeightGradients) inputs_ = get(options_.inputs);
-    if (metric == Metric::kFisher || metric == Metric::kWeightGradients) gradients_ = get(options_.gradients);
-  }
-
-  Covariances CovariancesOf(const LinearSlot& slot) const {
-    const Metric metric = options_.metric;
-    if (metric == Metric::kFrobenius) return {};
-    if (!inputs_ && !gradients_) throw Error(ErrorKind::kInternal, "a calibrated stage was not prepared");
-    const auto diagonal = [](const at::Tensor& values) { return at::diag(values.to(at::kDouble)); };
-    switch (metric) {
-      case Metric::kMeanAbsolute:
-        return {{}, diagonal((inputs_->MeanAbsoluteInput(slot).pow(options_.alpha) + 1e-6).square())};
-      case Metric::kWeightGradients:
-        return {{}, diagonal(gradients_->WeightGradients(slot))};
-      case Metric::kInputs:
-        return {{}, inputs_->InputCovariance(slot)};
-      default:
-        return {gradients_->OutputCovariance(slot), inputs_->InputCovariance(slot)};
-    }
-  }
-
   // A network that is one of this form already is cut core by core, where no metric asks for the matrix.
   static NetworkCut CutOf(const Form& form, const LinearSlot& slot, const at::Tensor& w,
                           const LegWhitening& whitening, const Amount& amount) {
@@ -127,17 +86,6 @@ class Factorizer : public Stage {
       }
     }
     return CutWhitened(form, w, whitening, amount);
-  }
-
-  LegWhitening Whitening(const Covariances& covariances, const Legs& legs) const {
-    return WhitenLegs(covariances.output, options_.output_ridge, covariances.input, options_.ridge, legs);
-  }
-
-  // |Rᵀ (W - W') L|^2, in the metric itself and not in what of it splits over the legs.
-  double TrueLoss(const at::Tensor& difference, const Covariances& covariances) const {
-    const Legs whole{{difference.size(0), 1}, {1, difference.size(1)}};
-    const LegWhitening whitening = Whitening(covariances, whole);
-    return Whiten(difference, whole, whitening).to(at::kDouble).square().sum().item<double>();
   }
 
   // The form with the least true loss, and how much larger it is than the form's own loss says.
@@ -154,8 +102,8 @@ class Factorizer : public Stage {
     for (const auto& form : candidates) {
       const bool sized = amount.rank > 0 || amount.error > 0;
       if (!sized && static_cast<double>(form->LeastParameters()) > amount.BudgetOf(w.numel())) continue;
-      const NetworkCut cut = CutWhitened(*form, w, Whitening(covariances, form->legs()), amount);
-      const double loss = TrueLoss(w - LinearOf(cut.cores, form->legs())->Rebuild(), covariances);
+      const NetworkCut cut = CutWhitened(*form, w, metric_.Whitening(covariances, form->legs()), amount);
+      const double loss = metric_.TrueLoss(w - LinearOf(cut.cores, form->legs())->Rebuild(), covariances);
       if (loss < least) {
         least = loss;
         best = {form, cut.loss > 0 ? loss / cut.loss : 1};
@@ -168,10 +116,10 @@ class Factorizer : public Stage {
 
   RateCurve CurveOf(const LinearSlot& slot, std::shared_ptr<const Form>& form) const {
     const at::Tensor w = slot.linear->Rebuild();
-    const Covariances covariances = CovariancesOf(slot);
+    const Covariances covariances = metric_.Of(slot);
     const Chosen chosen = Choose(slot, w, covariances, amount_);
     form = chosen.form;
-    const LegWhitening whitening = Whitening(covariances, form->legs());
+    const LegWhitening whitening = metric_.Whitening(covariances, form->legs());
     const at::Tensor matrix = whitening.none() ? w : Whiten(w, form->legs(), whitening);
     RateCurve curve;
     if (options_.allocation == Allocation::kUniform) {
@@ -367,7 +315,7 @@ class Factorizer : public Stage {
 
   FactorizerOptions options_;
   Amount amount_;
-  std::shared_ptr<const Statistics> inputs_, gradients_;
+  Metric metric_;
   std::map<std::string, Share> shares_;
   Json report_ = Json::object();
 };

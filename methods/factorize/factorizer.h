@@ -9,26 +9,15 @@
 
 #include "methods/allocate/allocation.h"
 #include "methods/factorize/form.h"
+#include "methods/factorize/metric.h"
 #include "methods/stage.h"
 
 namespace tnb {
 
-// In which metric the error of a matrix is measured (whitening.h).
-enum class Metric {
-  kFrobenius,        // |ΔW|
-  kMeanAbsolute,     // |ΔW D|, D = (mean |x|)^alpha + 1e-6: ASVD
-  kWeightGradients,  // |ΔW D|, D = sqrt of the rows of the empirical Fisher information: FWSVD
-  kInputs,           // |ΔW L|: SVD-LLM
-  kFisher,           // |Rᵀ ΔW L|
-};
-
 struct FactorizerOptions {
   Amount amount;
   std::string rank_name = "rank";
-  Metric metric = Metric::kFrobenius;
-  double alpha = 0.5;                   // kMeanAbsolute
-  double ridge = 0, output_ridge = 0;   // fractions of the mean diagonal
-  StatisticsRequest inputs, gradients;  // as far as the metric needs them
+  MetricOptions metric;
   Allocation allocation = Allocation::kUniform;
   // Forms to choose among for a linear of this shape; of several, the one with the least error in the metric
   // at equal parameters.

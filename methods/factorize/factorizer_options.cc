@@ -32,19 +32,19 @@ FactorizerOptions OptionsFrom(const StageValues& values, const std::string& rank
   options.amount = AmountFrom(values, rank_name);
   options.rank_name = rank_name;
   if (values.Has("whiten")) {
-    options.metric = values.Text("whiten") == "fisher" ? Metric::kFisher : Metric::kInputs;
+    options.metric.kind = values.Text("whiten") == "fisher" ? MetricKind::kFisher : MetricKind::kInputs;
   }
   if (values.Has("alloc")) options.allocation = AllocationFrom(values.Text("alloc"));
-  if (values.Has("alpha")) options.alpha = values.Real("alpha");
-  if (values.Has("ridge")) options.ridge = values.Real("ridge");
-  if (values.Has("output_ridge")) options.output_ridge = values.Real("output_ridge");
+  if (values.Has("alpha")) options.metric.alpha = values.Real("alpha");
+  if (values.Has("ridge")) options.metric.ridge = values.Real("ridge");
+  if (values.Has("output_ridge")) options.metric.output_ridge = values.Real("output_ridge");
   if (values.Has("data")) {
-    options.inputs.data = values.Text("data");
-    options.inputs.length = values.Integer("length");
-    options.inputs.windows = values.Integer("windows");
-    options.gradients = options.inputs;
-    options.gradients.moments = Moments::kOutputGradients;
-    if (values.Has("gradient_windows")) options.gradients.windows = values.Integer("gradient_windows");
+    options.metric.inputs.data = values.Text("data");
+    options.metric.inputs.length = values.Integer("length");
+    options.metric.inputs.windows = values.Integer("windows");
+    options.metric.gradients = options.metric.inputs;
+    options.metric.gradients.moments = Moments::kOutputGradients;
+    if (values.Has("gradient_windows")) options.metric.gradients.windows = values.Integer("gradient_windows");
   }
   return options;
 }

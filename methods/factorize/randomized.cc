@@ -26,7 +26,7 @@ bool FewValues(int64_t rows, int64_t cols, int64_t rank) {
 
 std::optional<TruncatedSvd> RandomizedSvd(const at::Tensor& matrix, int64_t rank) {
   constexpr int kMostIterations = 16;
-  constexpr double kSettled = 2e-4;
+  constexpr double kSettled = 1e-3;
   const int64_t width = std::min({rank + std::max<int64_t>(16, rank / 5), matrix.size(0), matrix.size(1)});
   const double total = matrix.to(at::kDouble).square().sum().item<double>();
   auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{20110615});

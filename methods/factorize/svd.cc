@@ -16,13 +16,13 @@ std::unique_ptr<Stage> MakeLowRank(FactorizerOptions options) {
 
 std::unique_ptr<Stage> MakeSvd(const StageValues& values) { return MakeLowRank(OptionsFrom(values, "rank")); }
 
-template <Metric metric>
+template <MetricKind metric>
 std::unique_ptr<Stage> MakeCalibrated(const StageValues& values) {
   FactorizerOptions options = OptionsFrom(values, "rank");
-  options.metric = metric;
-  if (metric == Metric::kWeightGradients) {
-    options.gradients.moments = Moments::kWeightGradients;
-    options.gradients.model_labels = false;
+  options.metric.kind = metric;
+  if (metric == MetricKind::kWeightGradients) {
+    options.metric.gradients.moments = Moments::kWeightGradients;
+    options.metric.gradients.model_labels = false;
   }
   return MakeLowRank(std::move(options));
 }
@@ -51,13 +51,13 @@ StageEntry AsvdEntry() {
       "asvd", "low rank after scaling columns by their mean absolute input", "ASVD, arXiv 2312.05821");
   description.parameters.push_back(
       {"alpha", ParameterDescription::Type::kReal, "0.5", "power of the mean absolute input", 0, 2, {}});
-  return {description, &MakeCalibrated<Metric::kMeanAbsolute>};
+  return {description, &MakeCalibrated<MetricKind::kMeanAbsolute>};
 }
 
 StageEntry FwsvdEntry() {
   return {DescribeCalibrated("fwsvd", "low rank after scaling columns by their Fisher information",
                              "FWSVD, arXiv 2207.00112"),
-          &MakeCalibrated<Metric::kWeightGradients>};
+          &MakeCalibrated<MetricKind::kWeightGradients>};
 }
 
 StageEntry SvdLlmEntry() {
@@ -70,7 +70,7 @@ StageEntry SvdLlmEntry() {
                                     0,
                                     10,
                                     {}});
-  return {description, &MakeCalibrated<Metric::kInputs>};
+  return {description, &MakeCalibrated<MetricKind::kInputs>};
 }
 
 }  // namespace tnb
