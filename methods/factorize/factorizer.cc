@@ -58,7 +58,7 @@ class Factorizer : public Stage {
     const at::Tensor w = slot.linear->Rebuild();
     const Covariances covariances = metric_.Of(slot);
     const Amount amount = share.parameters > 0 ? Amount{.parameters = share.parameters} : amount_;
-    if (!share.form) share.form = Choose(slot, w, covariances, amount).form;
+    if (!share.form) share.form = Choose(slot, w, covariances, amount, false).form;
     const LegWhitening whitening = metric_.Whitening(covariances, share.form->legs());
     NetworkCut cut = CutOf(*share.form, slot, w, whitening, amount);
     LinearReport report;
@@ -94,9 +94,11 @@ class Factorizer : public Stage {
     double ratio = 1;
   };
   Chosen Choose(const LinearSlot& slot, const at::Tensor& w, const Covariances& covariances,
-                const Amount& amount) const {
+                const Amount& amount, bool ratio_wanted) const {
     const std::vector<std::shared_ptr<const Form>> candidates = options_.forms(slot, w.size(0), w.size(1));
-    if (candidates.size() == 1) return {candidates[0], 1};
+    // A form's own loss is the true one where the metric splits over its legs.
+    if (candidates.size() == 1 && (!ratio_wanted || metric_.SplitsOver(candidates[0]->legs())))
+      return {candidates[0], 1};
     Chosen best;
     double least = INFINITY;
     for (const auto& form : candidates) {
@@ -117,7 +119,7 @@ class Factorizer : public Stage {
   RateCurve CurveOf(const LinearSlot& slot, std::shared_ptr<const Form>& form) const {
     const at::Tensor w = slot.linear->Rebuild();
     const Covariances covariances = metric_.Of(slot);
-    const Chosen chosen = Choose(slot, w, covariances, amount_);
+    const Chosen chosen = Choose(slot, w, covariances, amount_, options_.allocation != Allocation::kUniform);
     form = chosen.form;
     const LegWhitening whitening = metric_.Whitening(covariances, form->legs());
     const at::Tensor matrix = whitening.none() ? w : Whiten(w, form->legs(), whitening);

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 namespace tnb {
 
 void Metric::Prepare(const StageContext& context) {
@@ -39,6 +41,13 @@ Covariances Metric::Of(const LinearSlot& slot) const {
 
 LegWhitening Metric::Whitening(const Covariances& covariances, const Legs& legs) const {
   return WhitenLegs(covariances.output, options_.output_ridge, covariances.input, options_.ridge, legs);
+}
+
+bool Metric::SplitsOver(const Legs& legs) const {
+  const auto several = [](const std::vector<int64_t>& sizes) {
+    return std::count_if(sizes.begin(), sizes.end(), [](int64_t size) { return size > 1; }) > 1;
+  };
+  return options_.kind == MetricKind::kFrobenius || !(several(legs.in) || several(legs.out));
 }
 
 double Metric::TrueLoss(const at::Tensor& difference, const Covariances& covariances) const {

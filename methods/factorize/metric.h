@@ -39,6 +39,9 @@ class Metric {
   // Error{kInternal} before Prepare.
   Covariances Of(const LinearSlot& slot) const;
   LegWhitening Whitening(const Covariances& covariances, const Legs& legs) const;
+  // Whether nothing of the metric is lost over these legs: at most one on each side is not 1, or there is
+  // nothing to split.
+  bool SplitsOver(const Legs& legs) const;
   // |Rᵀ D L|^2 of a difference, in the metric itself and not in what of it splits over the legs.
   double TrueLoss(const at::Tensor& difference, const Covariances& covariances) const;
   // Adds what was used: "statistics" to the report of the stage, a larger ridge to that of a linear.
