@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "methods/factorize/randomized.h"
@@ -15,20 +16,22 @@ at::Tensor Matrix(int64_t rows, int64_t cols, double power) {
   at::manual_seed(17);
   const at::Tensor w = at::randn({rows, cols});
   if (power == 0) return w;
-  const auto [left, values, right] = at::linalg_svd(w, false);
-  return at::matmul(left * at::pow(at::arange(1, values.size(0) + 1, at::kFloat), -power), right);
+  const int64_t count = std::min(rows, cols);
+  const at::Tensor left = std::get<0>(at::linalg_qr(w.narrow(1, 0, count)));
+  const at::Tensor right = std::get<0>(at::linalg_qr(at::randn({cols, count})));
+  return at::matmul(left * at::pow(at::arange(1, count + 1, at::kFloat), -power), right.t());
 }
 
 double Discarded(const at::Tensor& w, int64_t rank) {
-  const at::Tensor squares = std::get<1>(at::linalg_svd(w.to(at::kDouble), false)).square();
+  const at::Tensor squares = at::linalg_svdvals(w.to(at::kDouble)).square();
   return squares.narrow(0, rank, squares.size(0) - rank).sum().item<double>();
 }
 
 }  // namespace
 
 TEST_CASE("few of many values: an error within half a percent of the least, orthogonal to what is kept") {
-  for (const auto& [rows, cols] : {std::pair<int64_t, int64_t>{512, 600}, {700, 512}}) {
-    for (const double power : {0.0, 0.5, 1.5}) {
+  for (const auto& [rows, cols] : {std::pair<int64_t, int64_t>{512, 540}, {540, 512}}) {
+    for (const double power : {0.0, 1.0}) {
       const int64_t rank = 30;
       REQUIRE(FewValues(rows, cols, rank));
       const at::Tensor w = Matrix(rows, cols, power);
