@@ -3,6 +3,8 @@
 
 #include <ATen/ATen.h>
 
+#include <vector>
+
 #include "methods/factorize/form.h"
 
 namespace tnb::testing {
@@ -14,6 +16,13 @@ struct Fitted {
   double error = 0;  // |W - W'| / |W|, measured in fp64
   int64_t parameters = 0;
 };
+
+// One matrix a weight, for ForwardWith and RowsWith.
+inline std::vector<at::Tensor> Matrices(const Linear& linear) {
+  std::vector<at::Tensor> matrices;
+  for (int64_t i = 0; i < linear.weight_count(); ++i) matrices.push_back(linear.weight(i)->Dense());
+  return matrices;
+}
 
 inline double RelativeError(const at::Tensor& w, const at::Tensor& approximation) {
   return ((w.to(at::kDouble) - approximation.to(at::kDouble)).norm() / w.to(at::kDouble).norm())

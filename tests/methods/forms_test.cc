@@ -220,7 +220,7 @@ TEST_CASE("rows of a network are those of its matrix") {
     CAPTURE(ToString(form->legs()));
     const at::Tensor expected = result.linear->Rebuild().index_select(0, index);
     CHECK(at::allclose(result.linear->Rows(index), expected, 1e-5, 1e-5));
-    CHECK(at::allclose(result.linear->RowsWith(result.linear->TrainableTensors(), index), expected, 1e-5,
+    CHECK(at::allclose(result.linear->RowsWith(testing::Matrices(*result.linear), index), expected, 1e-5,
                        1e-5));
     CHECK(result.linear->Rows(index.narrow(0, 0, 1)).sizes() == at::IntArrayRef({1, 36}));
   }
@@ -242,8 +242,8 @@ TEST_CASE("a sum of linears multiplies, looks up, stores and loads as one") {
     CHECK(at::allclose(sum->Forward(x, execution), at::matmul(x, expected.t()), 1e-4, 1e-4));
   }
   CHECK(at::allclose(sum->Rows(index), expected.index_select(0, index), 1e-5, 1e-5));
-  CHECK(at::allclose(sum->ForwardWith(sum->TrainableTensors(), x), at::matmul(x, expected.t()), 1e-4, 1e-4));
-  CHECK(at::allclose(sum->RowsWith(sum->TrainableTensors(), index), expected.index_select(0, index), 1e-5,
+  CHECK(at::allclose(sum->ForwardWith(testing::Matrices(*sum), x), at::matmul(x, expected.t()), 1e-4, 1e-4));
+  CHECK(at::allclose(sum->RowsWith(testing::Matrices(*sum), index), expected.index_select(0, index), 1e-5,
                      1e-5));
   CHECK(sum->CostOf(1, Execution::kContracted).multiply_adds >= 24 * 36);
   sum->ReplaceWeight(3, MakeDenseWeight(other.to(at::kHalf)));
