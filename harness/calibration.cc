@@ -36,9 +36,9 @@ CalibrationText FindCalibrationText(const std::string& name, const std::filesyst
   folders.push_back(FetchedDataFolder());
   folders.push_back(std::filesystem::current_path());
   const std::filesystem::path path =
-      LocateFile({name}, folders, "calibration text",
+      LocateFile({name}, folders, "calibration file",
                  "give the method data=FILE, any plain text that is like what the model will read, and that "
-                 "no task is made of");
+                 "no task is made of, or profile=FILE, a layer profile");
   return {name, std::filesystem::absolute(path).lexically_normal().string(), Sha256File(path)};
 }
 
@@ -88,6 +88,8 @@ const CalibrationText& CalibrationService::Text(const std::string& name) const {
   }
   throw Error(ErrorKind::kInternal, "a calibration text was not planned for: " + name);
 }
+
+std::string CalibrationService::FileContents(const std::string& name) { return ReadFile(Text(name).path); }
 
 const Tokenizer& CalibrationService::tokenizer() {
   if (source_.random_weights || source_.tokenizer.kind == TokenizerSource::Kind::kNone) {

@@ -19,10 +19,11 @@ struct CalibrationText {
   std::string sha256;  // of the file
 };
 
-// A text by name: a path, or relative to `data_dir`, the folder of fetched data or the current folder.
+// A file by name: a path, or relative to `data_dir`, the folder of fetched data or the current folder.
 // Error{kIo} with a hint when it is missing.
 CalibrationText FindCalibrationText(const std::string& name, const std::filesystem::path& data_dir);
-// The texts that a method (canonical or not) asks for, in order; empty for a method without calibration.
+// The files that a method (canonical or not) asks for, texts and layer profiles, in order; empty for a method
+// without calibration.
 std::vector<CalibrationText> CalibrationTexts(const std::string& method,
                                               const std::filesystem::path& data_dir);
 
@@ -40,6 +41,7 @@ class CalibrationService : public StatisticsService {
                      std::vector<CalibrationText> texts, std::filesystem::path folder, Emitter& emit);
   std::shared_ptr<const Statistics> Get(const StatisticsRequest& request) override;
   Json Visit(const StatisticsRequest& request, const Walk& walk) override;
+  std::string FileContents(const std::string& name) override;
 
  private:
   const CalibrationText& Text(const std::string& name) const;

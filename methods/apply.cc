@@ -33,8 +33,19 @@ CacheCodecPtr CacheOf(const Recipe& recipe, const ModelConfig& config) {
 namespace {
 
 bool Applies(const RecipeStage& stage, const LinearSlot& slot) {
-  return stage.rewriting() == nullptr && stage.cache() == nullptr && stage.selector.Matches(slot) &&
-         (slot.kind != LinearKind::kEmbedding || stage.entry->description.takes_embedding);
+  if (stage.rewriting() != nullptr || stage.cache() != nullptr || !stage.selector.Matches(slot)) return false;
+  if (slot.kind != LinearKind::kEmbedding) return true;
+  const StageDescription& description = stage.entry->description;
+  return description.takes_embedding &&
+         (!description.embedding_by_name || stage.selector.MentionsEmbedding());
+}
+
+std::vector<std::string> DataNamesOf(const RecipeStage& stage) {
+  std::vector<std::string> names;
+  for (const char* parameter : {"data", "profile"}) {
+    if (stage.values.Has(parameter)) names.push_back(stage.values.Text(parameter));
+  }
+  return names;
 }
 
 [[noreturn]] void Rethrow(const Error& error, const LinearSlot& slot, const RecipeStage& stage) {
@@ -59,6 +70,18 @@ LinearReport ApplyStage(const RecipeStage& stage, LinearSlot& slot) {
     if (kept.defined() && !after->Kept().defined()) slot.linear->ReplaceWeight(index, KeepZeros(kept, after));
   }
   return report;
+}
+
+// Applies a stage that was not prepared, to see what becomes of sizes.
+void ApplyUnprepared(const RecipeStage& stage, LinearSlot& slot) {
+  if (!Applies(stage, slot)) return;
+  if (!DataNamesOf(stage).empty()) {
+    throw Error(ErrorKind::kUnsupported,
+                {"a budget has to know what later stages make of the sizes", "stages without calibration",
+                 stage.text, "", "keep= instead of budget="});
+  }
+  ApplyStage(stage, slot);
+  slot.touched = true;
 }
 
 }  // namespace
@@ -115,6 +138,31 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
       };
       return statistics->Visit(request, walk);
     };
+    context.apply_later_stages = [&](LinearSlot& slot) {
+      slot.touched = true;
+      for (size_t j = i + 1; j < recipe.stages.size(); ++j) ApplyUnprepared(recipe.stages[j], slot);
+    };
+    context.others = [&] {
+      OtherLinears others;
+      visit_linears([](const LinearSlot&) { return true; },
+                    [&](LinearSlot& slot) {
+                      others.dense_parameters += slot.linear->out_features() * slot.linear->in_features();
+                      for (size_t j = 0; j < i; ++j) {
+                        if (!Applies(recipe.stages[j], slot)) continue;
+                        ApplyStage(recipe.stages[j], slot);
+                        slot.touched = true;
+                      }
+                      if (Applies(stage, slot)) return;
+                      for (size_t j = i + 1; j < recipe.stages.size(); ++j)
+                        ApplyUnprepared(recipe.stages[j], slot);
+                      others.size += slot.linear->size();
+                    });
+      return others;
+    };
+    context.read_file = [&](const std::string& name) {
+      if (statistics == nullptr) throw Error(ErrorKind::kUnsupported, "there are no files here: " + name);
+      return statistics->FileContents(name);
+    };
     stage.stage->Prepare(context);
   }
 }
@@ -122,9 +170,9 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
 std::vector<std::string> DataNames(const Recipe& recipe) {
   std::vector<std::string> names;
   for (const RecipeStage& stage : recipe.stages) {
-    if (!stage.values.Has("data")) continue;
-    const std::string& name = stage.values.Text("data");
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    for (const std::string& name : DataNamesOf(stage)) {
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    }
   }
   return names;
 }

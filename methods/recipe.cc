@@ -107,13 +107,22 @@ Given ReadValues(const StageDescription& description, const std::string& text) {
   return given;
 }
 
-// Defaults, refusal of what has no meaning beside the other values, and the shortest form. Of several ways to
-// say how much is kept, the default stands only when none is given.
+// Parameters of this set of alternatives that are given, joined by " and ".
+std::string Alternatives(const StageDescription& description, const Given& given, const std::string& set) {
+  std::string names;
+  for (const ParameterDescription& parameter : description.parameters) {
+    if (parameter.alternatives == set && Has(given, parameter.name))
+      names += (names.empty() ? "" : " and ") + parameter.name;
+  }
+  return names;
+}
+
+// Defaults, refusal of what has no meaning beside the other values, and the shortest form.
 void FillDefaults(const StageDescription& description, Given& given) {
-  const bool amount = Has(given, "chi") || Has(given, "rank") || Has(given, "error");
   for (const ParameterDescription& parameter : description.parameters) {
     if (Has(given, parameter.name) || parameter.fallback.empty() || !Applies(parameter, given)) continue;
-    if (parameter.name == "keep" && amount) continue;
+    if (!parameter.alternatives.empty() && !Alternatives(description, given, parameter.alternatives).empty())
+      continue;
     given.emplace_back(parameter.name, parameter.fallback);
   }
   Given shortest;
@@ -154,12 +163,13 @@ RecipeStage ParseStage(const std::string& text) {
   Given given;
   if (colon != std::string::npos) given = ReadValues(description, at[0].substr(colon + 1));
   FillDefaults(description, given);
-  const auto amounts = std::count_if(given.begin(), given.end(), [](const auto& pair) {
-    return pair.first == "chi" || pair.first == "rank" || pair.first == "error" || pair.first == "keep";
-  });
-  if (amounts > 1) {
-    throw Error(ErrorKind::kUsage,
-                {name + " is told twice how much to keep", "one of chi (rank), keep, error", text, "", ""});
+  for (const ParameterDescription& parameter : description.parameters) {
+    if (parameter.alternatives.empty()) continue;
+    const std::string names = Alternatives(description, given, parameter.alternatives);
+    if (names.find(" and ") != std::string::npos) {
+      throw Error(ErrorKind::kUsage,
+                  {name + " is told twice " + parameter.alternatives, "one of them", names, text, ""});
+    }
   }
   std::sort(given.begin(), given.end());
   stage.selector = Selector::Parse(at.size() == 2 ? at[1] : description.selector);

@@ -97,7 +97,7 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
 // The gain of a norm as the stages leave it.
 void ApplyRecipeToNorm(const Recipe& recipe, const std::string& name, at::Tensor& gain);
 
-// Values of the parameter `data` of all stages: names of calibration texts, each once.
+// Names of the files that stages read, each once: calibration texts (`data`) and layer profiles (`profile`).
 std::vector<std::string> DataNames(const Recipe& recipe);
 
 // Applies every stage of the recipe that matches, in order, to one slot.

@@ -1,8 +1,12 @@
 // The one list of stages: a new stage is one file pair and one line here.
 #include "methods/cache/cache_stage.h"
 #include "methods/equivalent/equivalent.h"
+#include "methods/factorize/kron.h"
 #include "methods/factorize/mpo.h"
+#include "methods/factorize/peps.h"
+#include "methods/factorize/ring.h"
 #include "methods/factorize/svd.h"
+#include "methods/factorize/tucker.h"
 #include "methods/prune/prune.h"
 #include "methods/quantize/gguf.h"
 #include "methods/quantize/gptq.h"
@@ -46,7 +50,12 @@ const std::vector<StageEntry>& StageRegistry() {
       AsvdEntry(),
       FwsvdEntry(),
       SvdLlmEntry(),
+      // tensor networks
       MpoEntry(),
+      KronEntry(),
+      RingEntry(),
+      TuckerEntry(),
+      PepsEntry(),
       // vector quantization
       PqEntry(),
       OpqEntry(),

@@ -36,6 +36,8 @@ struct ParameterDescription {
   // may be described several times, each time with another condition.
   std::string when = {};
   std::string omitted = {};  // the value that means the same as none; left out of the canonical form
+  // Of the parameters of one such set at most one is given, and a default stands only when none is.
+  std::string alternatives = {};
 };
 
 struct StageDescription {
@@ -43,9 +45,10 @@ struct StageDescription {
   std::string group;    // "storage" | "factorize" | ...
   std::string summary;  // one line
   std::vector<ParameterDescription> parameters;
-  std::string selector;          // default selector
-  bool takes_embedding = false;  // may be applied to the embedding matrix
-  std::string reference;         // paper or release it follows
+  std::string selector;            // default selector
+  bool takes_embedding = false;    // may be applied to the embedding matrix
+  bool embedding_by_name = false;  // and is only where the selector says embed: "all" does not mean it
+  std::string reference;           // paper or release it follows
 };
 
 // Values of one stage of a recipe: checked, defaults filled in, sorted by name.
@@ -74,6 +77,13 @@ struct LinearReport {
   at::Tensor equivalent = {};
 };
 
+// What a model is besides the linears that one stage changes: as the other stages of the recipe leave it,
+// without norms.
+struct OtherLinears {
+  int64_t dense_parameters = 0;  // of the whole model as it comes, these linears and the others
+  WeightSize size;               // of the others
+};
+
 // What a stage may look at before it is applied.
 struct StageContext {
   StatisticsService* statistics = nullptr;  // null: there is no calibration here
@@ -88,6 +98,12 @@ struct StageContext {
   std::function<Json(const StatisticsRequest& request,
                      const std::function<void(LinearSlot& slot, const Statistics& inputs)>& change)>
       walk;
+  // For budgets of the whole model. Stages that come later have not been prepared: Error{kUnsupported} when
+  // one of them is calibrated.
+  std::function<OtherLinears()> others;
+  std::function<void(LinearSlot& slot)> apply_later_stages;
+  // Contents of a file that a parameter named.
+  std::function<std::string(const std::string& name)> read_file;
 };
 
 class Stage {

@@ -107,6 +107,43 @@ void TopUp(const std::vector<RateCurve>& curves, int64_t budget, bool relative, 
   }
 }
 
+// The largest point of at most `most` parameters; the first one when there is none.
+size_t Within(const RateCurve& curve, double most) {
+  const auto after = std::upper_bound(curve.parameters.begin(), curve.parameters.end(), most,
+                                      [](double x, int64_t p) { return x < static_cast<double>(p); });
+  return after == curve.parameters.begin() ? 0 : static_cast<size_t>(after - curve.parameters.begin()) - 1;
+}
+
+Choice Uniform(const std::vector<RateCurve>& curves, int64_t budget) {
+  int64_t dense = 0, least_left = 0;
+  for (const RateCurve& curve : curves) {
+    dense += curve.parameters.back();
+    least_left += curve.parameters.front();
+  }
+  const double keep = static_cast<double>(budget) / static_cast<double>(std::max<int64_t>(1, dense));
+  Choice choice;
+  double due = 0;  // what all linears so far should have
+  int64_t spent = 0;
+  for (const RateCurve& curve : curves) {
+    due += keep * static_cast<double>(curve.parameters.back());
+    least_left -= curve.parameters.front();
+    // Those that follow get at least their smallest point.
+    const double most =
+        std::min(due - static_cast<double>(spent), static_cast<double>(budget - spent - least_left));
+    choice.push_back(Within(curve, most));
+    spent += curve.parameters[choice.back()];
+  }
+  return choice;
+}
+
+// Parameters of a linear by D-Rank, up to a factor: rank times parameters a rank.
+double DRankShare(const RateCurve& curve) {
+  const auto points = static_cast<double>(curve.parameters.size());
+  const double a_rank =
+      points > 1 ? static_cast<double>(curve.parameters.back() - curve.parameters.front()) / (points - 1) : 1;
+  return std::sqrt(std::max(curve.effective_rank, 1e-9) * std::max(a_rank, 1.0));
+}
+
 void Check(const std::vector<RateCurve>& curves, int64_t budget) {
   int64_t least = 0, dense = 0;
   for (const RateCurve& curve : curves) {
@@ -135,7 +172,8 @@ Allocation AllocationFrom(const std::string& name) {
   if (name == "uniform") return Allocation::kUniform;
   if (name == "energy") return Allocation::kEnergy;
   if (name == "threshold") return Allocation::kThreshold;
-  throw Error(ErrorKind::kUsage, {"unknown allocation", "uniform, energy or threshold", name, "", ""});
+  if (name == "drank") return Allocation::kDRank;
+  throw Error(ErrorKind::kUsage, {"unknown allocation", "uniform, energy, threshold or drank", name, "", ""});
 }
 
 std::vector<size_t> Allocate(Allocation allocation, const std::vector<RateCurve>& curves, int64_t budget) {
@@ -152,8 +190,16 @@ std::vector<size_t> Allocate(Allocation allocation, const std::vector<RateCurve>
     // A price of the largest loss a parameter leaves every linear at its smallest point.
     choice = Bisect(curves, budget, largest * 1e-30, largest * 2, AtPrice);
     TopUp(curves, budget, false, choice);
+  } else if (allocation == Allocation::kDRank) {
+    double largest = 0;
+    for (const RateCurve& curve : curves)
+      largest = std::max(largest, static_cast<double>(curve.parameters.back()) / DRankShare(curve));
+    // The price is the inverse of the factor: at the lowest one everything is dense.
+    const auto at = [](const RateCurve& curve, double x) { return Within(curve, DRankShare(curve) / x); };
+    choice = Bisect(curves, budget, 1 / (largest * 2), 1e30, at);
+    TopUp(curves, budget, true, choice);
   } else {
-    throw Error(ErrorKind::kInternal, "a uniform allocation needs no curves");
+    choice = Uniform(curves, budget);
   }
   return choice;
 }

@@ -6,44 +6,43 @@
 #include <cmath>
 #include <map>
 
-#include "methods/factorize/mpo.h"
-#include "methods/factorize/whitening.h"
+#include "base/hash.h"
+#include "methods/factorize/alternating.h"
 
 namespace tnb {
 namespace {
 
-// What the metric needs of one linear; undefined: the identity.
-struct Covariances {
-  at::Tensor output, input;
-};
-
 // What the allocation gave to one linear.
 struct Share {
   bool dense = false;
-  int64_t bond = 0;
-  Legs legs;
+  int64_t parameters = 0;
+  std::shared_ptr<const Form> form;
 };
 
 class Factorizer : public Stage {
  public:
-  explicit Factorizer(FactorizerOptions options) : options_(std::move(options)) {
-    if (options_.allocation != Allocation::kUniform && options_.amount.keep <= 0) {
-      throw Error(ErrorKind::kUsage,
-                  {"an allocation shares a budget", "keep=", options_.rank_name + " or error", "alloc",
-                   "leave alloc out to give every matrix the same"});
+  explicit Factorizer(FactorizerOptions options)
+      : options_(std::move(options)), amount_(options_.amount), metric_(options_.metric) {
+    const bool fixed = amount_.rank > 0 || amount_.error > 0 || !amount_.profile.empty();
+    if (options_.allocation != Allocation::kUniform && fixed) {
+      throw Error(ErrorKind::kUsage, {"an allocation shares a budget", "keep=, budget= or budget_bytes=",
+                                      options_.rank_name + ", error or profile", "alloc",
+                                      "alloc=uniform takes them as they are"});
     }
   }
 
   void Prepare(const StageContext& context) override {
-    Fetch(context);
-    if (options_.allocation != Allocation::kUniform) ShareOut(context);
+    metric_.Prepare(context);
+    if (!amount_.profile.empty()) {
+      ReadProfile(context);
+    } else if (Shared()) {
+      ShareOut(context);
+    }
   }
 
   Json Report() const override {
     Json report = report_;
-    for (const auto& statistics : {inputs_, gradients_}) {
-      if (statistics) report["statistics"].push_back(statistics->About());
-    }
+    metric_.Report(report);
     return report;
   }
 
@@ -53,7 +52,7 @@ class Factorizer : public Stage {
 
   LinearReport Apply(LinearSlot& slot) const override {
     Share share;
-    if (options_.allocation != Allocation::kUniform) {
+    if (Shared()) {
       const auto found = shares_.find(slot.name);
       if (found == shares_.end())
         throw Error(ErrorKind::kInternal, "a stage was not prepared for " + slot.name);
@@ -61,172 +60,268 @@ class Factorizer : public Stage {
       if (share.dense) return {0.0, {{"dense", true}}};
     }
     const at::Tensor w = slot.linear->Rebuild();
-    const Covariances covariances = CovariancesOf(slot);
-    if (share.legs.out.empty()) share.legs = Choose(w, covariances).legs;
-    const Amount amount = share.bond > 0 ? Amount{.rank = share.bond} : options_.amount;
-    const LegWhitening whitening = Whitening(covariances, share.legs);
-    MpoResult result = DecomposeMpo(w, share.legs, amount, whitening.none() ? nullptr : &whitening);
-    result.linear->set_bias(slot.linear->bias());
-    slot.linear = std::move(result.linear);
+    const Covariances covariances = metric_.Of(slot);
+    const Amount amount = share.parameters > 0 ? Amount{.parameters = share.parameters} : amount_;
+    if (!share.form) share.form = Choose(slot, w, covariances, amount, false).form;
+    const LegWhitening whitening = metric_.Whitening(covariances, share.form->legs());
+    NetworkCut cut = CutOf(*share.form, slot, w, whitening, amount);
     LinearReport report;
-    report.discarded_weight = result.discarded_weight;
-    if (options_.rank_name == "rank") {
-      report.detail["rank"] = result.bonds[0];
-    } else {
-      report.detail = {
-          {"bonds", result.bonds}, {"exact_bonds", ExactBonds(share.legs)}, {"legs", ToString(share.legs)}};
-    }
+    report.detail = std::move(cut.detail);
+    const double total = SquaredNorm(whitening.none() ? w : Whiten(w, share.form->legs(), whitening));
+    report.discarded_weight = total > 0 ? cut.loss / total : 0;
+    std::unique_ptr<Linear> linear = LinearOf(cut.cores, share.form->legs());
+    linear->set_bias(slot.linear->bias());
+    slot.linear = std::move(linear);
     if (!whitening.none()) {
-      report.detail["whitened_loss"] = result.discarded_squares;
-      // Larger than asked for only where a covariance was not positive definite.
-      if (whitening.ridge > options_.ridge) report.detail["ridge"] = whitening.ridge;
-      if (whitening.output_ridge > options_.output_ridge)
-        report.detail["output_ridge"] = whitening.output_ridge;
+      report.detail["whitened_loss"] = cut.loss;
+      metric_.Report(whitening, report.detail);
     }
     return report;
   }
 
  private:
-  void Fetch(const StageContext& context) {
-    const Metric metric = options_.metric;
-    if (metric == Metric::kFrobenius) return;
-    if (context.statistics == nullptr) {
-      throw Error(ErrorKind::kUnsupported, "a stage needs calibration statistics, and there are none here",
-                  "compress a model with tnbench run");
+  // A network that is one of this form already is cut core by core, where no metric asks for the matrix.
+  static NetworkCut CutOf(const Form& form, const LinearSlot& slot, const at::Tensor& w,
+                          const LegWhitening& whitening, const Amount& amount) {
+    if (whitening.none()) {
+      if (std::optional<NetworkCut> rounded = form.Round(*slot.linear, amount)) {
+        BalanceBonds(rounded->cores);
+        return *std::move(rounded);
+      }
     }
-    const auto get = [&](StatisticsRequest request) {
-      request.down = context.down;
-      return context.statistics->Get(request);
-    };
-    if (metric != Metric::kWeightGradients) inputs_ = get(options_.inputs);
-    if (metric == Metric::kFisher || metric == Metric::kWeightGradients) gradients_ = get(options_.gradients);
+    return CutWhitened(form, w, whitening, amount);
   }
 
-  Covariances CovariancesOf(const LinearSlot& slot) const {
-    const Metric metric = options_.metric;
-    if (metric == Metric::kFrobenius) return {};
-    if (!inputs_ && !gradients_) throw Error(ErrorKind::kInternal, "a calibrated stage was not prepared");
-    const auto diagonal = [](const at::Tensor& values) { return at::diag(values.to(at::kDouble)); };
-    switch (metric) {
-      case Metric::kMeanAbsolute:
-        return {{}, diagonal((inputs_->MeanAbsoluteInput(slot).pow(options_.alpha) + 1e-6).square())};
-      case Metric::kWeightGradients:
-        return {{}, diagonal(gradients_->WeightGradients(slot))};
-      case Metric::kInputs:
-        return {{}, inputs_->InputCovariance(slot)};
-      default:
-        return {gradients_->OutputCovariance(slot), inputs_->InputCovariance(slot)};
-    }
-  }
-
-  LegWhitening Whitening(const Covariances& covariances, const Legs& legs) const {
-    return WhitenLegs(covariances.output, options_.output_ridge, covariances.input, options_.ridge, legs);
-  }
-
-  // |Rᵀ (W - W') L|^2, in the metric itself and not in what of it splits over the legs.
-  double TrueLoss(const at::Tensor& difference, const Covariances& covariances) const {
-    const Legs whole{{difference.size(0), 1}, {1, difference.size(1)}};
-    const LegWhitening whitening = Whitening(covariances, whole);
-    return Whiten(difference, whole, whitening).to(at::kDouble).square().sum().item<double>();
-  }
-
-  // The legs with the least true loss, and how much larger it is than the discarded squares say.
+  // The form with the least true loss, and how much larger it is than the form's own loss says.
   struct Chosen {
-    Legs legs;
+    std::shared_ptr<const Form> form;
     double ratio = 1;
   };
-  Chosen Choose(const at::Tensor& w, const Covariances& covariances) const {
-    const std::vector<Legs> candidates = options_.legs(w.size(0), w.size(1));
-    if (candidates.size() == 1) return {candidates[0], 1};
+  Chosen Choose(const LinearSlot& slot, const at::Tensor& w, const Covariances& covariances,
+                const Amount& amount, bool ratio_wanted) const {
+    const std::vector<std::shared_ptr<const Form>> candidates = options_.forms(slot, w.size(0), w.size(1));
+    // A form's own loss is the true one where the metric splits over its legs.
+    if (candidates.size() == 1 && (!ratio_wanted || metric_.SplitsOver(candidates[0]->legs())))
+      return {candidates[0], 1};
     Chosen best;
     double least = INFINITY;
-    for (const Legs& legs : candidates) {
-      if (options_.amount.rank == 0 && options_.amount.error == 0 &&
-          static_cast<double>(MpoParameters(legs, 1)) >
-              options_.amount.keep * static_cast<double>(w.numel())) {
-        continue;
-      }
-      const LegWhitening whitening = Whitening(covariances, legs);
-      const MpoResult result =
-          DecomposeMpo(w, legs, options_.amount, whitening.none() ? nullptr : &whitening);
-      const double loss = TrueLoss(w - result.linear->Rebuild(), covariances);
+    for (const auto& form : candidates) {
+      const bool sized = amount.rank > 0 || amount.error > 0;
+      if (!sized && static_cast<double>(form->LeastParameters()) > amount.BudgetOf(w.numel())) continue;
+      const NetworkCut cut = CutWhitened(*form, w, metric_.Whitening(covariances, form->legs()), amount);
+      const double loss = metric_.TrueLoss(w - LinearOf(cut.cores, form->legs())->Rebuild(), covariances);
       if (loss < least) {
         least = loss;
-        best = {legs, result.discarded_squares > 0 ? loss / result.discarded_squares : 1};
+        best = {form, cut.loss > 0 ? loss / cut.loss : 1};
       }
     }
-    if (best.legs.out.empty()) {
-      // Nothing is small enough: an allocation leaves the matrix dense, anything else cannot be done.
-      if (options_.allocation == Allocation::kUniform) BondFor(options_.amount, candidates[0], w.numel());
-      best.legs = candidates[0];
-    }
+    // Nothing is small enough: an allocation leaves the matrix dense, anything else fails with the reason.
+    if (!best.form) best.form = candidates[0];
     return best;
   }
 
-  RateCurve CurveOf(const LinearSlot& slot, Legs& legs) const {
+  RateCurve CurveOf(const LinearSlot& slot, std::shared_ptr<const Form>& form) const {
     const at::Tensor w = slot.linear->Rebuild();
-    const Covariances covariances = CovariancesOf(slot);
-    const Chosen chosen = Choose(w, covariances);
-    legs = chosen.legs;
-    const LegWhitening whitening = Whitening(covariances, legs);
-    const at::Tensor matrix = whitening.none() ? w : Whiten(w, legs, whitening);
+    const Covariances covariances = metric_.Of(slot);
+    const Chosen chosen = Choose(slot, w, covariances, amount_, options_.allocation != Allocation::kUniform);
+    form = chosen.form;
+    const LegWhitening whitening = metric_.Whitening(covariances, form->legs());
+    const at::Tensor matrix = whitening.none() ? w : Whiten(w, form->legs(), whitening);
     RateCurve curve;
+    if (options_.allocation == Allocation::kUniform) {
+      curve.parameters = form->Sizes(matrix);
+      curve.loss.resize(curve.parameters.size());
+    } else {
+      curve = form->Curve(matrix);
+    }
     curve.name = slot.name;
-    // What a bond dimension discards at all cuts together (an upper bound for more than two cores).
-    std::vector<at::Tensor> tails;
-    int64_t largest = 1;
-    for (const at::Tensor& squares : CutSpectra(matrix, legs)) {
-      tails.push_back(squares.flip(0).cumsum(0).flip(0).contiguous());  // tails[k]: squares from k on
-      largest = std::max(largest, squares.size(0));
-      curve.total = std::max(curve.total, chosen.ratio * tails.back()[0].item<double>());
-    }
-    for (int64_t bond = 1; bond <= largest; ++bond) {
-      const int64_t parameters = MpoParameters(legs, bond);
-      if (parameters >= w.numel()) break;
-      double loss = 0;
-      for (const at::Tensor& tail : tails) {
-        if (bond < tail.size(0)) loss += tail.const_data_ptr<double>()[bond];
-      }
-      curve.parameters.push_back(parameters);
-      curve.loss.push_back(chosen.ratio * loss);
-    }
+    curve.total *= chosen.ratio;
+    for (double& loss : curve.loss) loss *= chosen.ratio;
     curve.parameters.push_back(w.numel());
     curve.loss.push_back(0);
     return curve;
   }
 
-  void ShareOut(const StageContext& context) {
-    std::vector<RateCurve> curves;
-    std::vector<Legs> legs;
-    int64_t dense = 0;
+  // Every linear has a share of its own, found out beforehand.
+  bool Shared() const {
+    return options_.allocation != Allocation::kUniform || amount_.budget > 0 || amount_.budget_bytes > 0 ||
+           !amount_.profile.empty();
+  }
+
+  void ReadProfile(const StageContext& context) {
+    const std::string text = context.read_file(amount_.profile);
+    const Json profile = ParseJson(text, amount_.profile);
+    int64_t linears = 0;
     context.for_each([&](const LinearSlot& slot) {
-      legs.emplace_back();
-      curves.push_back(CurveOf(slot, legs.back()));
+      const auto keep = Require<double>(profile, slot.name, amount_.profile);
+      if (!(keep > 0)) {
+        throw Error(ErrorKind::kData, {"a profile's fraction to keep is out of range", "above 0; 1: dense",
+                                       std::to_string(keep), amount_.profile + ": " + slot.name, ""});
+      }
+      Share& share = shares_[slot.name];
+      share.dense = keep >= 1;
+      const int64_t rows = slot.linear->out_features(), cols = slot.linear->in_features();
+      share.parameters = static_cast<int64_t>(keep * static_cast<double>(rows * cols));
+      ++linears;
+    });
+    report_["profile"] = {{"file", amount_.profile}, {"sha256", Sha256Hex(text)}, {"linears", linears}};
+  }
+
+  // One linear of every shape, to see what later stages make of it.
+  struct Sample {
+    std::string name;
+    LinearKind kind;
+    int64_t block;
+    at::Tensor w;
+  };
+  using Shape = std::pair<int64_t, int64_t>;
+  struct Samples {
+    std::map<Shape, Sample> of;
+    std::vector<Shape> shapes;  // of every curve
+  };
+
+  // Bytes a parameter of a sample after all later stages, factorized to `parameters` (0: dense).
+  double BytesAParameter(const StageContext& context, const Sample& sample, const Form& form,
+                         int64_t parameters) const {
+    LinearSlot slot;
+    slot.name = sample.name;
+    slot.kind = sample.kind;
+    slot.block = sample.block;
+    slot.linear =
+        parameters == 0
+            ? MakeDenseLinear(MakeDenseWeight(sample.w))
+            : LinearOf(CutWhitened(form, sample.w, {}, {.parameters = parameters}).cores, form.legs());
+    const auto count = static_cast<double>(slot.linear->size().parameters);
+    context.apply_later_stages(slot);
+    return static_cast<double>(slot.linear->size().bytes) / count;
+  }
+
+  void ShareOut(const StageContext& context) {
+    OtherLinears others;
+    int64_t dense = 0;
+    const bool whole = amount_.budget > 0 || amount_.budget_bytes > 0;
+    if (whole) {
+      others = context.others();
+      context.for_each(
+          [&](const LinearSlot& slot) { dense += slot.linear->out_features() * slot.linear->in_features(); });
+      // Legs are searched at about the right size; bytes are those of fp32 at first.
+      const double wanted = amount_.budget > 0
+                                ? amount_.budget * static_cast<double>(others.dense_parameters) -
+                                      static_cast<double>(others.size.parameters)
+                                : (2 * amount_.budget_bytes * static_cast<double>(others.dense_parameters) -
+                                   static_cast<double>(others.size.bytes)) /
+                                      4;
+      amount_.keep = std::clamp(wanted / static_cast<double>(std::max<int64_t>(1, dense)), 1e-6, 1.0);
+    }
+    std::vector<RateCurve> curves;
+    std::vector<std::shared_ptr<const Form>> forms;
+    Samples samples;
+    dense = 0;
+    context.for_each([&](const LinearSlot& slot) {
+      forms.emplace_back();
+      curves.push_back(CurveOf(slot, forms.back()));
       dense += curves.back().parameters.back();
+      const std::pair shape(slot.linear->out_features(), slot.linear->in_features());
+      samples.shapes.push_back(shape);
+      if (amount_.budget_bytes > 0 && samples.of.count(shape) == 0) {
+        samples.of[shape] = {slot.name, slot.kind, slot.block, slot.linear->Rebuild()};
+      }
       if (context.progress) context.progress("spectra", static_cast<int64_t>(curves.size()));
     });
-    const auto budget = static_cast<int64_t>(options_.amount.keep * static_cast<double>(dense));
-    const std::vector<size_t> choice = Allocate(options_.allocation, curves, budget);
+    if (curves.empty()) return;
+    std::vector<size_t> choice;
+    auto budget = static_cast<int64_t>(amount_.keep * static_cast<double>(dense));
+    if (whole) CheckReach(others, curves, dense);
+    if (amount_.budget_bytes > 0) {
+      choice = ForBytes(context, others, curves, forms, samples, budget);
+    } else {
+      choice = Allocate(options_.allocation, curves, budget);
+    }
+    Take(curves, forms, choice, budget);
+    if (whole) report_["allocation"]["other_parameters"] = others.size.parameters;
+  }
+
+  // A budget of the whole model that the other linears alone exceed, or that nothing reaches.
+  void CheckReach(const OtherLinears& others, const std::vector<RateCurve>& curves, int64_t dense) const {
+    if (amount_.budget <= 0) return;
+    int64_t least = others.size.parameters;
+    for (const RateCurve& curve : curves) least += curve.parameters.front();
+    const auto share = [&](int64_t parameters) {
+      return static_cast<double>(parameters) / static_cast<double>(others.dense_parameters);
+    };
+    const double low = share(least), high = share(others.size.parameters + dense);
+    if (amount_.budget >= low && amount_.budget <= high) return;
+    throw Error(ErrorKind::kUsage,
+                {"the budget of the whole model cannot be met by these linears",
+                 std::to_string(low) + " to " + std::to_string(high), std::to_string(amount_.budget), "",
+                 "another selector, or another stage"});
+  }
+
+  // Parameters are worth different numbers of bytes after later stages: what they are worth is measured on
+  // samples and corrected until the total fits.
+  std::vector<size_t> ForBytes(const StageContext& context, const OtherLinears& others,
+                               const std::vector<RateCurve>& curves,
+                               const std::vector<std::shared_ptr<const Form>>& forms, const Samples& samples,
+                               int64_t& budget) {
+    const double wanted = 2 * amount_.budget_bytes * static_cast<double>(others.dense_parameters) -
+                          static_cast<double>(others.size.bytes);
+    int64_t least = 0, dense = 0;
+    for (const RateCurve& curve : curves) {
+      least += curve.parameters.front();
+      dense += curve.parameters.back();
+    }
+    std::vector<size_t> choice;
+    double bytes = 0;
+    for (int round = 0; round < 5; ++round) {
+      budget = std::clamp(budget, least, dense);
+      choice = Allocate(options_.allocation, curves, budget);
+      bytes = 0;
+      std::map<std::pair<Shape, bool>, double> worth;  // bytes a parameter; factorized, or dense
+      for (size_t i = 0; i < curves.size(); ++i) {
+        const bool is_dense = choice[i] + 1 == curves[i].parameters.size();
+        double& value = worth[{samples.shapes[i], is_dense}];
+        if (value == 0) {
+          value = BytesAParameter(context, samples.of.at(samples.shapes[i]), *forms[i],
+                                  is_dense ? 0 : curves[i].parameters[choice[i]]);
+        }
+        bytes += value * static_cast<double>(curves[i].parameters[choice[i]]);
+      }
+      if (std::abs(bytes - wanted) < 1e-3 * std::abs(wanted)) break;
+      budget = static_cast<int64_t>(static_cast<double>(budget) * wanted / bytes);
+    }
+    const auto sixteen_bits = 2 * static_cast<double>(others.dense_parameters);
+    if (std::abs(bytes - wanted) > 0.01 * sixteen_bits * amount_.budget_bytes) {
+      throw Error(
+          ErrorKind::kUsage,
+          {"the budget in bytes cannot be met by these linears",
+           "the others alone take " + std::to_string(static_cast<double>(others.size.bytes) / sixteen_bits),
+           std::to_string(amount_.budget_bytes), "", "another selector, or int8 or fp16 for the others"});
+    }
+    report_["predicted_bytes"] = static_cast<int64_t>(bytes) + others.size.bytes;
+    return choice;
+  }
+
+  void Take(const std::vector<RateCurve>& curves, const std::vector<std::shared_ptr<const Form>>& forms,
+            const std::vector<size_t>& choice, int64_t budget) {
     int64_t parameters = 0, kept_dense = 0;
     double loss = 0;
     for (size_t i = 0; i < curves.size(); ++i) {
       Share share;
       share.dense = choice[i] + 1 == curves[i].parameters.size();
-      share.bond = static_cast<int64_t>(choice[i]) + 1;
-      share.legs = legs[i];
+      share.parameters = curves[i].parameters[choice[i]];
+      share.form = forms[i];
       parameters += curves[i].parameters[choice[i]];
       loss += curves[i].loss[choice[i]];
       kept_dense += share.dense ? 1 : 0;
       shares_[curves[i].name] = std::move(share);
     }
-    report_["allocation"] = {{"budget", budget},
-                             {"parameters", parameters},
-                             {"dense_linears", kept_dense},
-                             {"predicted_loss", loss}};
+    report_["allocation"] = {{"budget", budget}, {"parameters", parameters}, {"dense_linears", kept_dense}};
+    if (options_.allocation != Allocation::kUniform) report_["allocation"]["predicted_loss"] = loss;
   }
 
   FactorizerOptions options_;
-  std::shared_ptr<const Statistics> inputs_, gradients_;
+  Amount amount_;
+  Metric metric_;
   std::map<std::string, Share> shares_;
   Json report_ = Json::object();
 };

@@ -1,6 +1,5 @@
-// What all factorizing stages share: where the metric comes from, how much every linear gets, and which legs.
-// svd, svd-llm, asvd, fwsvd and mpo differ in their options only, since low rank is the two-core MPO with
-// legs (m, 1) x (1, n).
+// What all factorizing stages share: where the metric comes from, how much every linear gets, and which form.
+// They differ in their options only.
 #pragma once
 
 #include <functional>
@@ -9,41 +8,36 @@
 #include <vector>
 
 #include "methods/allocate/allocation.h"
-#include "methods/factorize/legs.h"
-#include "methods/factorize/truncation.h"
+#include "methods/factorize/form.h"
+#include "methods/factorize/metric.h"
 #include "methods/stage.h"
 
 namespace tnb {
 
-// In which metric the error of a matrix is measured (whitening.h).
-enum class Metric {
-  kFrobenius,        // |ΔW|
-  kMeanAbsolute,     // |ΔW D|, D = (mean |x|)^alpha + 1e-6: ASVD
-  kWeightGradients,  // |ΔW D|, D = sqrt of the rows of the empirical Fisher information: FWSVD
-  kInputs,           // |ΔW L|: SVD-LLM
-  kFisher,           // |Rᵀ ΔW L|
-};
-
 struct FactorizerOptions {
   Amount amount;
   std::string rank_name = "rank";
-  Metric metric = Metric::kFrobenius;
-  double alpha = 0.5;                   // kMeanAbsolute
-  double ridge = 0, output_ridge = 0;   // fractions of the mean diagonal
-  StatisticsRequest inputs, gradients;  // as far as the metric needs them
+  MetricOptions metric;
   Allocation allocation = Allocation::kUniform;
-  // Legs to choose among for a shape; with several, those with the least error in the metric at equal
-  // parameters.
-  std::function<std::vector<Legs>(int64_t rows, int64_t cols)> legs;
+  // Forms to choose among for a linear of this shape; of several, the one with the least error in the metric
+  // at equal parameters.
+  std::function<std::vector<std::shared_ptr<const Form>>(const LinearSlot& slot, int64_t rows, int64_t cols)>
+      forms;
 };
 
 // Error{kUsage} when an allocation other than uniform comes without `keep`.
 std::unique_ptr<Stage> MakeFactorizer(FactorizerOptions options);
 
+// Name, group, amount (`rank_name`, keep, error) and the default selector.
+StageDescription DescribeFactorization(const std::string& name, const std::string& summary,
+                                       const std::string& rank_name, const std::string& reference);
 // Amount, metric (`whiten`), allocation and calibration of a stage with the parameters below.
 FactorizerOptions OptionsFrom(const StageValues& values, const std::string& rank_name);
 // whiten=none|input|fisher and what goes with it.
 void AddWhitening(std::vector<ParameterDescription>& parameters);
+// sweeps, for chains.
+void AddSweeps(std::vector<ParameterDescription>& parameters);
+int64_t SweepsFrom(const StageValues& values);
 // alloc, for a stage whose metric is fixed.
 void AddAllocation(std::vector<ParameterDescription>& parameters);
 

@@ -6,31 +6,46 @@ namespace tnb {
 namespace {
 
 using Type = ParameterDescription::Type;
-std::vector<std::string> Allocations() { return {"uniform", "energy", "threshold"}; }
+std::vector<std::string> Allocations() { return {"uniform", "energy", "threshold", "drank"}; }
 const char kAllocationHelp[] =
     "who gets how much of the budget: uniform, the same fraction; energy, equal relative loss; threshold, "
-    "least sum of losses; the last two leave a matrix dense where that is better";
+    "least sum of losses; drank, by effective rank; all but the first leave a matrix dense where that is "
+    "better";
 
 }  // namespace
+
+StageDescription DescribeFactorization(const std::string& name, const std::string& summary,
+                                       const std::string& rank_name, const std::string& reference) {
+  StageDescription description;
+  description.name = name;
+  description.group = "factorize";
+  description.summary = summary + "; embedding, head and down are left alone";
+  description.parameters = AmountParameters(rank_name);
+  description.selector = "attn/gate/up";
+  description.takes_embedding = true;
+  description.embedding_by_name = true;
+  description.reference = reference;
+  return description;
+}
 
 FactorizerOptions OptionsFrom(const StageValues& values, const std::string& rank_name) {
   FactorizerOptions options;
   options.amount = AmountFrom(values, rank_name);
   options.rank_name = rank_name;
   if (values.Has("whiten")) {
-    options.metric = values.Text("whiten") == "fisher" ? Metric::kFisher : Metric::kInputs;
+    options.metric.kind = values.Text("whiten") == "fisher" ? MetricKind::kFisher : MetricKind::kInputs;
   }
   if (values.Has("alloc")) options.allocation = AllocationFrom(values.Text("alloc"));
-  if (values.Has("alpha")) options.alpha = values.Real("alpha");
-  if (values.Has("ridge")) options.ridge = values.Real("ridge");
-  if (values.Has("output_ridge")) options.output_ridge = values.Real("output_ridge");
+  if (values.Has("alpha")) options.metric.alpha = values.Real("alpha");
+  if (values.Has("ridge")) options.metric.ridge = values.Real("ridge");
+  if (values.Has("output_ridge")) options.metric.output_ridge = values.Real("output_ridge");
   if (values.Has("data")) {
-    options.inputs.data = values.Text("data");
-    options.inputs.length = values.Integer("length");
-    options.inputs.windows = values.Integer("windows");
-    options.gradients = options.inputs;
-    options.gradients.moments = Moments::kOutputGradients;
-    if (values.Has("gradient_windows")) options.gradients.windows = values.Integer("gradient_windows");
+    options.metric.inputs.data = values.Text("data");
+    options.metric.inputs.length = values.Integer("length");
+    options.metric.inputs.windows = values.Integer("windows");
+    options.metric.gradients = options.metric.inputs;
+    options.metric.gradients.moments = Moments::kOutputGradients;
+    if (values.Has("gradient_windows")) options.metric.gradients.windows = values.Integer("gradient_windows");
   }
   return options;
 }
@@ -70,6 +85,20 @@ void AddWhitening(std::vector<ParameterDescription>& parameters) {
                         {},
                         "whiten=fisher"});
 }
+
+void AddSweeps(std::vector<ParameterDescription>& parameters) {
+  parameters.push_back({"sweeps",
+                        Type::kInteger,
+                        "0",
+                        "rounds of alternating least squares after the cuts (three cores or more)",
+                        0,
+                        100,
+                        {},
+                        "",
+                        "0"});
+}
+
+int64_t SweepsFrom(const StageValues& values) { return values.Has("sweeps") ? values.Integer("sweeps") : 0; }
 
 void AddAllocation(std::vector<ParameterDescription>& parameters) {
   parameters.push_back(

@@ -61,6 +61,22 @@ std::vector<int64_t> BalancedFactors(int64_t size, int64_t count) {
 
 std::string ToString(const Legs& legs) { return Join(legs.out).append("/").append(Join(legs.in)); }
 
+Legs ParseLegs(const std::string& text, int64_t rows, int64_t cols) {
+  const size_t slash = text.find('/');
+  Legs legs;
+  if (slash != std::string::npos)
+    legs = {ParseFactors(text.substr(0, slash)), ParseFactors(text.substr(slash + 1))};
+  if (legs.out.empty() || legs.in.empty() || Product(legs.out) != rows || Product(legs.in) != cols) {
+    throw Error(ErrorKind::kUsage,
+                {"legs do not fit a " + std::to_string(rows) + "x" + std::to_string(cols) + " matrix",
+                 "out legs multiplying to " + std::to_string(rows) + " / in legs multiplying to " +
+                     std::to_string(cols) + ", for example " +
+                     ToString({BalancedFactors(rows, 2), BalancedFactors(cols, 2)}),
+                 text, "", "select the linears of that shape with @"});
+  }
+  return legs;
+}
+
 Legs ChooseLegs(const std::string& text, int64_t cores, int64_t rows, int64_t cols) {
   const std::string shape = std::to_string(rows) + "x" + std::to_string(cols);
   if (text == "auto") {
@@ -76,41 +92,62 @@ Legs ChooseLegs(const std::string& text, int64_t cores, int64_t rows, int64_t co
     }
     return legs;
   }
-  const size_t slash = text.find('/');
-  Legs legs;
-  if (slash != std::string::npos)
-    legs = {ParseFactors(text.substr(0, slash)), ParseFactors(text.substr(slash + 1))};
-  if (legs.out.size() != static_cast<size_t>(cores) || legs.in.size() != static_cast<size_t>(cores) ||
-      Product(legs.out) != rows || Product(legs.in) != cols) {
+  Legs legs = ParseLegs(text, rows, cols);
+  if (legs.out.size() != static_cast<size_t>(cores) || legs.in.size() != static_cast<size_t>(cores)) {
     throw Error(ErrorKind::kUsage,
-                {"legs do not fit a " + shape + " matrix",
-                 std::to_string(cores) + " out legs multiplying to " + std::to_string(rows) +
-                     " and as many in legs multiplying to " + std::to_string(cols) + ", for example " +
+                {"legs do not fit " + std::to_string(cores) + " cores",
+                 std::to_string(cores) + " out legs and as many in legs, for example " +
                      ToString({BalancedFactors(rows, cores), BalancedFactors(cols, cores)}),
-                 text, "", "select the layers of that shape with @, or use legs=auto"});
+                 text, "", "cores=, or legs=auto"});
   }
   return legs;
 }
 
-std::vector<Legs> LegFamily(int64_t rows, int64_t cols) {
-  std::vector<int64_t> divisors;
-  for (int64_t t = 1; t * t <= std::max(rows, cols); ++t) {
-    if (rows % t == 0 && cols % t == 0) divisors.push_back(t);
-  }
-  constexpr size_t kMost = 6;
+namespace {
+
+// At most `most` of the values, spread over them, first and last included.
+std::vector<int64_t> Spread(const std::vector<int64_t>& values, size_t most) {
   std::vector<int64_t> chosen;
-  const size_t count = std::min(kMost, divisors.size());
+  const size_t count = std::min(most, values.size());
   for (size_t i = 0; i < count; ++i) {
-    chosen.push_back(divisors[count == 1 ? 0 : i * (divisors.size() - 1) / (count - 1)]);
+    chosen.push_back(values[count == 1 ? 0 : i * (values.size() - 1) / (count - 1)]);
   }
-  std::vector<Legs> family;
-  for (const int64_t t : chosen) family.push_back({{rows / t, t}, {t, cols / t}});
+  return chosen;
+}
+
+// The balanced legs of two cores, unless they are there or a core would be a single number.
+void AddBalanced(int64_t rows, int64_t cols, std::vector<Legs>& family) {
   const Legs balanced{BalancedFactors(rows, 2), BalancedFactors(cols, 2)};
   const bool known = std::any_of(family.begin(), family.end(), [&](const Legs& legs) {
     return legs.out == balanced.out && legs.in == balanced.in;
   });
   const bool useful = balanced.out[0] * balanced.in[0] > 1 && balanced.out[1] * balanced.in[1] > 1;
   if (!known && useful) family.push_back(balanced);
+}
+
+constexpr size_t kMostLegs = 6;
+
+}  // namespace
+
+std::vector<Legs> LegFamily(int64_t rows, int64_t cols) {
+  std::vector<int64_t> divisors;
+  for (int64_t t = 1; t * t <= std::max(rows, cols); ++t) {
+    if (rows % t == 0 && cols % t == 0) divisors.push_back(t);
+  }
+  std::vector<Legs> family;
+  for (const int64_t t : Spread(divisors, kMostLegs)) family.push_back({{rows / t, t}, {t, cols / t}});
+  AddBalanced(rows, cols, family);
+  return family;
+}
+
+std::vector<Legs> KroneckerFamily(int64_t rows, int64_t cols) {
+  std::vector<int64_t> divisors;
+  for (int64_t t = 2; t * t <= std::max(rows, cols); ++t) {
+    if (rows % t == 0 && cols % t == 0) divisors.push_back(t);
+  }
+  std::vector<Legs> family;
+  for (const int64_t t : Spread(divisors, kMostLegs)) family.push_back({{rows / t, t}, {cols / t, t}});
+  AddBalanced(rows, cols, family);
   return family;
 }
 

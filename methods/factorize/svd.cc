@@ -1,6 +1,7 @@
 #include "methods/factorize/svd.h"
 
 #include "methods/calibrated.h"
+#include "methods/factorize/chain.h"
 #include "methods/factorize/factorizer.h"
 
 namespace tnb {
@@ -8,37 +9,29 @@ namespace {
 
 // The low-rank product is the two-core MPO with legs (m, 1) x (1, n).
 std::unique_ptr<Stage> MakeLowRank(FactorizerOptions options) {
-  options.legs = [](int64_t rows, int64_t cols) { return std::vector<Legs>{{{rows, 1}, {1, cols}}}; };
+  options.forms = [](const LinearSlot&, int64_t rows, int64_t cols) {
+    return Chains({{{rows, 1}, {1, cols}}}, {.closing = 1, .sweeps = 0, .size_name = "rank"});
+  };
   return MakeFactorizer(std::move(options));
 }
 
 std::unique_ptr<Stage> MakeSvd(const StageValues& values) { return MakeLowRank(OptionsFrom(values, "rank")); }
 
-template <Metric metric>
+template <MetricKind metric>
 std::unique_ptr<Stage> MakeCalibrated(const StageValues& values) {
   FactorizerOptions options = OptionsFrom(values, "rank");
-  options.metric = metric;
-  if (metric == Metric::kWeightGradients) {
-    options.gradients.moments = Moments::kWeightGradients;
-    options.gradients.model_labels = false;
+  options.metric.kind = metric;
+  if (metric == MetricKind::kWeightGradients) {
+    options.metric.gradients.moments = Moments::kWeightGradients;
+    options.metric.gradients.model_labels = false;
   }
   return MakeLowRank(std::move(options));
 }
 
-StageDescription Describe(const std::string& name, const std::string& summary, const std::string& reference) {
-  StageDescription description;
-  description.name = name;
-  description.group = "factorize";
-  description.summary = summary + "; embedding, head and down are left alone";
-  description.parameters = AmountParameters("rank");
-  description.selector = "attn/gate/up";
-  description.reference = reference;
-  return description;
-}
-
 StageDescription DescribeCalibrated(const std::string& name, const std::string& summary,
                                     const std::string& reference) {
-  StageDescription description = Describe(name, summary, reference);
+  StageDescription description = DescribeFactorization(name, summary, "rank", reference);
+  description.takes_embedding = false;  // it has no inputs to be calibrated on
   AddAllocation(description.parameters);
   AddCalibration(description.parameters, "");
   return description;
@@ -48,8 +41,8 @@ StageDescription DescribeCalibrated(const std::string& name, const std::string& 
 
 StageEntry SvdEntry() {
   StageDescription description =
-      Describe("svd", "truncated singular value decomposition, W ~ A B",
-               "Eckart and Young 1936; whiten=fisher: both factors of K-FAC, arXiv 1503.05671");
+      DescribeFactorization("svd", "truncated singular value decomposition, W ~ A B", "rank",
+                            "Eckart and Young 1936; whiten=fisher: both factors of K-FAC, arXiv 1503.05671");
   AddWhitening(description.parameters);
   return {description, &MakeSvd};
 }
@@ -59,13 +52,13 @@ StageEntry AsvdEntry() {
       "asvd", "low rank after scaling columns by their mean absolute input", "ASVD, arXiv 2312.05821");
   description.parameters.push_back(
       {"alpha", ParameterDescription::Type::kReal, "0.5", "power of the mean absolute input", 0, 2, {}});
-  return {description, &MakeCalibrated<Metric::kMeanAbsolute>};
+  return {description, &MakeCalibrated<MetricKind::kMeanAbsolute>};
 }
 
 StageEntry FwsvdEntry() {
   return {DescribeCalibrated("fwsvd", "low rank after scaling columns by their Fisher information",
                              "FWSVD, arXiv 2207.00112"),
-          &MakeCalibrated<Metric::kWeightGradients>};
+          &MakeCalibrated<MetricKind::kWeightGradients>};
 }
 
 StageEntry SvdLlmEntry() {
@@ -78,7 +71,7 @@ StageEntry SvdLlmEntry() {
                                     0,
                                     10,
                                     {}});
-  return {description, &MakeCalibrated<Metric::kInputs>};
+  return {description, &MakeCalibrated<MetricKind::kInputs>};
 }
 
 }  // namespace tnb

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "methods/factorize/randomized.h"
 #include "models/engine/panel.h"
 
 namespace tnb {
@@ -92,6 +93,9 @@ TruncatedSvd Truncate(const at::Tensor& matrix, int64_t rank, double discarded_n
     throw Error(ErrorKind::kData,
                 {"a matrix to be factorized holds NaN or infinity", "", "", "", "check the checkpoint"});
   }
+  if (FewValues(matrix.size(0), matrix.size(1), rank)) {
+    if (std::optional<TruncatedSvd> result = RandomizedSvd(matrix, rank)) return *std::move(result);
+  }
   if (const int64_t least = std::min(matrix.size(0), matrix.size(1));
       least >= kLarge && 0 < rank && rank < least && matrix.scalar_type() == at::kFloat) {
     if (auto leading = Leading(matrix, rank)) return *std::move(leading);
@@ -130,32 +134,65 @@ at::Tensor SquaredSingularValues(const at::Tensor& matrix) {
   return Truncate(matrix, 0).values.to(at::kDouble).square();
 }
 
+double SpectralEntropy(const at::Tensor& squares) {
+  const double total = squares.sum().item<double>();
+  if (total <= 0) return 0;
+  const at::Tensor p = squares / total;
+  return -at::xlogy(p, p).sum().item<double>();
+}
+
 Amount AmountFrom(const StageValues& values, const std::string& rank_name) {
   Amount amount;
   if (values.Has(rank_name)) amount.rank = values.Integer(rank_name);
   if (values.Has("keep")) amount.keep = values.Real("keep");
   if (values.Has("error")) amount.error = values.Real("error");
+  if (values.Has("budget")) amount.budget = values.Real("budget");
+  if (values.Has("budget_bytes")) amount.budget_bytes = values.Real("budget_bytes");
+  if (values.Has("profile")) amount.profile = values.Text("profile");
   return amount;
 }
 
 std::vector<ParameterDescription> AmountParameters(const std::string& rank_name) {
   using Type = ParameterDescription::Type;
-  return {{"keep", Type::kReal, "0.6", "fraction of each matrix's parameters that remain", 1e-4, 1, {}},
-          {rank_name,
-           Type::kInteger,
-           "",
-           "instead of keep: the same " + std::string(rank_name == "chi" ? "bond dimension" : "rank") +
-               " for every matrix",
-           1,
-           1e6,
-           {}},
-          {"error",
-           Type::kReal,
-           "",
-           "instead of keep: relative Frobenius error allowed for every matrix",
-           1e-7,
-           1,
-           {}}};
+  const std::string what = rank_name == "rank"    ? "rank"
+                           : rank_name == "terms" ? "number of terms"
+                                                  : "bond dimension";
+  std::vector<ParameterDescription> parameters = {
+      {"keep", Type::kReal, "0.6", "fraction of each matrix's parameters that remain", 1e-4, 1, {}},
+      {rank_name, Type::kInteger, "", "instead of keep: the same " + what + " for every matrix", 1, 1e6, {}},
+      {"error",
+       Type::kReal,
+       "",
+       "instead of keep: relative Frobenius error allowed for every matrix",
+       1e-7,
+       1,
+       {}}};
+  parameters.push_back({"budget",
+                        Type::kReal,
+                        "",
+                        "instead of keep: what is left of the parameters of the whole model (but its norms), "
+                        "all stages counted",
+                        0.001,
+                        1,
+                        {}});
+  parameters.push_back({"budget_bytes",
+                        Type::kReal,
+                        "",
+                        "instead of keep: what is left of its bytes in 16 bits, later stages such as int8 "
+                        "counted",
+                        0.001,
+                        2,
+                        {}});
+  parameters.push_back({"profile",
+                        Type::kText,
+                        "",
+                        "instead of keep: a JSON file with the fraction to keep of every linear, "
+                        "{\"blocks.0.q\": 0.6}; 1 leaves it dense",
+                        0,
+                        0,
+                        {}});
+  for (ParameterDescription& parameter : parameters) parameter.alternatives = "how much to keep";
+  return parameters;
 }
 
 }  // namespace tnb

@@ -15,8 +15,9 @@ struct TruncatedSvd {
 };
 
 // Keeps `rank` values, or, with rank 0, the fewest whose discarded norm is at most `discarded_norm`.
-// LibTorch's divide-and-conquer driver; where that fails or gives NaN, Eigen's one-sided Jacobi. Error{kData}
-// for input that is not finite. Cost: O(rows cols min(rows, cols)).
+// LibTorch's divide-and-conquer driver; where that fails or gives NaN, Eigen's one-sided Jacobi; where few of
+// many values are kept, the randomized one (randomized.h), unless it does not settle. Error{kData} for input
+// that is not finite. Cost: O(rows cols min(rows, cols)), or O(rows cols rank).
 //
 // Of matrices of 1024 x 1024 and more `rank` values come from the eigenvectors of a Gram matrix in fp32,
 // several times as fast: the left factor is orthonormal, the discarded squares are exactly the squared error,
@@ -28,11 +29,24 @@ TruncatedSvd Truncate(const at::Tensor& matrix, int64_t rank, double discarded_n
 // costs a fraction of the decomposition. Absolute error about 1e-15 of the largest square.
 at::Tensor SquaredSingularValues(const at::Tensor& matrix);
 
-// How much of a matrix a factorization keeps: exactly one of the three.
+// -sum p ln p of p = squares / their sum: ln of the number of equally large values that would carry as much.
+// 0 for zeros.
+double SpectralEntropy(const at::Tensor& squares);
+
+// How much of a matrix a factorization keeps: exactly one of these.
 struct Amount {
-  int64_t rank = 0;  // bond dimension
-  double keep = 0;   // fraction of the dense parameters
-  double error = 0;  // relative Frobenius error
+  int64_t rank = 0;        // bond dimension, rank, number of terms
+  double keep = 0;         // fraction of the dense parameters
+  double error = 0;        // relative Frobenius error
+  int64_t parameters = 0;  // at most so many: what an allocation gives
+  // Of the whole model, which the factorizer turns into one of the above for every matrix:
+  double budget = 0, budget_bytes = 0;  // fractions of its parameters, of its bytes in 16 bits
+  std::string profile;                  // file with a fraction to keep for every linear
+
+  // For keep and parameters.
+  double BudgetOf(int64_t dense_parameters) const {
+    return parameters > 0 ? static_cast<double>(parameters) : keep * static_cast<double>(dense_parameters);
+  }
 };
 // From parameters chi (or rank), keep and error.
 Amount AmountFrom(const StageValues& values, const std::string& rank_name);

@@ -95,11 +95,11 @@ at::Tensor Whiten(const at::Tensor& w, const Legs& legs, const LegWhitening& whi
   std::vector<int64_t> shape = legs.out;
   shape.insert(shape.end(), legs.in.begin(), legs.in.end());
   at::Tensor t = w.to(at::kDouble).reshape(shape);
-  for (size_t k = 0; k < legs.out.size(); ++k) {
-    const auto axis = static_cast<int64_t>(k);
-    if (whitening.out[k].defined()) t = TimesAlong(t, axis, whitening.out[k]);
-    if (whitening.in[k].defined()) {
-      t = TimesAlong(t, axis + static_cast<int64_t>(legs.out.size()), whitening.in[k]);
+  int64_t axis = 0;
+  for (const auto* factors : {&whitening.out, &whitening.in}) {
+    for (const at::Tensor& factor : *factors) {
+      if (factor.defined()) t = TimesAlong(t, axis, factor);
+      ++axis;
     }
   }
   return t.reshape(w.sizes()).to(at::kFloat);

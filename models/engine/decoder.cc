@@ -124,7 +124,7 @@ at::Tensor Decoder::Forward(const std::vector<TokenRun>& runs, KvCache& cache,
   Layout layout = LayOut(runs, config);
   const int64_t n = layout.tokens.size(0);
   at::Tensor positions = layout.positions;
-  at::Tensor hidden = model_.embedding.linear->weight(0)->Rows(layout.tokens).to(device_);
+  at::Tensor hidden = model_.embedding.linear->Rows(layout.tokens).to(device_);
   const auto forward = [&](std::initializer_list<const LinearSlot*> slots, const at::Tensor& x) {
     std::vector<const Linear*> linears;
     for (const LinearSlot* slot : slots) linears.push_back(slot->linear.get());

@@ -83,6 +83,7 @@ class DenseLinear : public Linear {
   int64_t in_features() const override { return weight_->cols(); }
   std::string Describe() const override { return "dense " + weight_->format(); }
   at::Tensor Rebuild() const override { return weight_->Dense(); }
+  at::Tensor Rows(const at::Tensor& index) const override { return weight_->Rows(index); }
   Cost CostOf(int64_t tokens, Execution) const override {
     return {tokens * out_features() * in_features(), weight_->size().bytes};
   }
@@ -92,6 +93,9 @@ class DenseLinear : public Linear {
   std::vector<at::Tensor> TrainableTensors() const override { return {TrainableValues(*weight_)}; }
   at::Tensor ForwardWith(const std::vector<at::Tensor>& tensors, const at::Tensor& x) const override {
     return at::linear(x, tensors[0]);
+  }
+  at::Tensor RowsWith(const std::vector<at::Tensor>& tensors, const at::Tensor& index) const override {
+    return at::embedding(tensors[0], index);
   }
 
  protected:
@@ -110,9 +114,10 @@ std::unique_ptr<Linear> MakeDenseLinear(WeightPtr weight) {
   return std::make_unique<DenseLinear>(std::move(weight));
 }
 
-// In network.cc.
+// In network.cc and sum.cc.
 std::unique_ptr<Linear> LoadNetworkLinear(const Json& json, const TensorSource& source,
                                           const std::string& where);
+std::unique_ptr<Linear> LoadSumLinear(const Json& json, const TensorSource& source, const std::string& where);
 
 std::unique_ptr<Linear> LoadLinear(const Json& json, const TensorSource& source, const std::string& where) {
   const auto type = Require<std::string>(json, "type", where);
@@ -121,8 +126,10 @@ std::unique_ptr<Linear> LoadLinear(const Json& json, const TensorSource& source,
     linear = MakeDenseLinear(LoadWeight(Require<Json>(json, "weight", where), source, where));
   } else if (type == "network") {
     linear = LoadNetworkLinear(json, source, where);
+  } else if (type == "sum") {
+    linear = LoadSumLinear(json, source, where);
   } else {
-    throw Error(ErrorKind::kData, {"unknown kind of linear", "dense or network", type, where,
+    throw Error(ErrorKind::kData, {"unknown kind of linear", "dense, network or sum", type, where,
                                    "the artefact comes from another version; compress the model again"});
   }
   if (Require<bool>(json, "bias", where)) {

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,18 @@ struct Cost {
 enum class Execution { kAutomatic, kContracted, kRebuilt };
 std::string ToString(Execution execution);
 
+// One tensor of a network: fp32, each axis named by a leg.
+struct NetworkTensor {
+  at::Tensor values;
+  std::vector<int> legs;
+};
+
+// A network taken apart again.
+struct NetworkParts {
+  std::vector<NetworkTensor> cores;
+  std::vector<int> out_legs, in_legs;
+};
+
 class Linear {
  public:
   virtual ~Linear() = default;
@@ -35,7 +48,11 @@ class Linear {
   at::Tensor Forward(const at::Tensor& x, Execution execution = Execution::kAutomatic) const;
   // fp32 [out, in] without the bias.
   virtual at::Tensor Rebuild() const = 0;
+  // Rows `index` (int64 [n]) of W as fp32 [n, in]: an embedding look-up.
+  virtual at::Tensor Rows(const at::Tensor& index) const = 0;
   virtual bool factorized() const { return false; }
+  // The cores, fp32 copies; nothing for a linear that is not one network.
+  virtual std::optional<NetworkParts> Network() const { return std::nullopt; }
   // Cost of one Forward of `tokens` rows.
   virtual Cost CostOf(int64_t tokens, Execution execution) const = 0;
 
@@ -53,6 +70,7 @@ class Linear {
   // Throws Error{kUnsupported} when a weight stores codes (its scalars cannot be trained yet).
   virtual std::vector<at::Tensor> TrainableTensors() const = 0;
   virtual at::Tensor ForwardWith(const std::vector<at::Tensor>& tensors, const at::Tensor& x) const = 0;
+  virtual at::Tensor RowsWith(const std::vector<at::Tensor>& tensors, const at::Tensor& index) const = 0;
 
   Json Save(const TensorSink& sink) const;
 
@@ -72,11 +90,12 @@ std::vector<at::Tensor> ForwardAll(const std::vector<const Linear*>& linears, co
 std::unique_ptr<Linear> MakeDenseLinear(WeightPtr weight);
 std::unique_ptr<Linear> LoadLinear(const Json& json, const TensorSource& source, const std::string& where);
 
-// One tensor of a network: fp32, each axis named by a leg.
-struct NetworkTensor {
-  at::Tensor values;
-  std::vector<int> legs;
-};
+// y = x (A + B + ..)ᵀ: linears of one shape without bias.
+std::unique_ptr<Linear> MakeSumLinear(std::vector<std::unique_ptr<Linear>> parts);
+
+// Contracts two tensors over all legs they share (an outer product when there is none); the legs of `a` that
+// remain come first.
+NetworkTensor Contract(const NetworkTensor& a, const NetworkTensor& b);
 
 // A tensor network W[out legs, in legs] = contraction over all shared legs. Serves MPO, low rank (a chain of
 // two), Tucker, PEPS and Kronecker sums: x absorbs one core after the other, each step one matrix

@@ -50,7 +50,8 @@ std::vector<int64_t> AxisOrder(const std::vector<int>& from, const std::vector<i
   return axes;
 }
 
-// Contracts two named tensors over all legs they share.
+}  // namespace
+
 NetworkTensor Contract(const NetworkTensor& a, const NetworkTensor& b) {
   std::vector<int64_t> a_axes, b_axes;
   NetworkTensor result;
@@ -69,6 +70,8 @@ NetworkTensor Contract(const NetworkTensor& a, const NetworkTensor& b) {
   result.values = at::tensordot(a.values, b.values, a_axes, b_axes);
   return result;
 }
+
+namespace {
 
 class NetworkLinear : public Linear {
  public:
@@ -119,6 +122,30 @@ class NetworkLinear : public Linear {
     std::vector<at::Tensor> tensors;
     for (const Core& core : cores_) tensors.push_back(core.weight->Dense());
     return RebuildFrom(tensors);
+  }
+
+  std::optional<NetworkParts> Network() const override {
+    NetworkParts parts{{}, out_legs_, in_legs_};
+    for (const Core& core : cores_) {
+      NetworkTensor tensor;
+      tensor.legs = core.adds;
+      tensor.legs.insert(tensor.legs.end(), core.takes.begin(), core.takes.end());
+      tensor.values = core.weight->Dense().reshape(Shape(tensor.legs));
+      parts.cores.push_back(std::move(tensor));
+    }
+    return parts;
+  }
+
+  at::Tensor Rows(const at::Tensor& index) const override {
+    return RowsFrom(index.cpu(), [&](size_t i, const at::Tensor& rows) {
+      return rows.defined() ? cores_[i].weight->Rows(rows) : cores_[i].weight->Dense();
+    });
+  }
+
+  at::Tensor RowsWith(const std::vector<at::Tensor>& tensors, const at::Tensor& index) const override {
+    return RowsFrom(index, [&](size_t i, const at::Tensor& rows) {
+      return rows.defined() ? at::embedding(tensors[i], rows) : tensors[i];
+    });
   }
 
   Cost CostOf(int64_t tokens, Execution execution) const override {
@@ -242,6 +269,78 @@ class NetworkLinear : public Linear {
     for (const int64_t size : Shape(from)) shape.push_back(size);
     for (const int64_t axis : AxisOrder(from, to)) axes.push_back(axis + 1);
     return running.reshape(shape).permute(axes);
+  }
+
+  // Rows of W: of every core only the entries that belong to the digits of the row's number are taken, by
+  // `take` (rows of core i, or all of it when undefined), and contracted row by row.
+  template <typename Take>
+  at::Tensor RowsFrom(const at::Tensor& index, const Take& take) const {
+    const int64_t n = index.numel();
+    std::map<int, at::Tensor> digits;  // of every out leg, [n]
+    at::Tensor rest = index.reshape({-1});
+    for (auto leg = out_legs_.rbegin(); leg != out_legs_.rend(); ++leg) {
+      digits[*leg] = at::remainder(rest, sizes_.at(*leg));
+      rest = at::div(rest, sizes_.at(*leg), "floor");
+    }
+    // One letter a leg; Z counts the rows.
+    TORCH_CHECK(sizes_.size() < 52, "a network of more than 51 legs has no row look-up");
+    std::map<int, char> letters;
+    for (const auto& [leg, size] : sizes_) {
+      const auto number = static_cast<int>(letters.size());
+      letters[leg] = static_cast<char>(number < 26 ? 'a' + number : 'A' + number - 26);
+    }
+    const auto spell = [&](const std::vector<int>& legs, bool by_row) {
+      std::string text = by_row ? "Z" : "";
+      for (const int leg : legs) text += letters.at(leg);
+      return text;
+    };
+    at::Tensor running;
+    std::vector<int> legs;  // of `running`
+    bool running_by_row = false;
+    for (size_t i = 0; i < cores_.size(); ++i) {
+      const Core& core = cores_[i];
+      at::Tensor rows;
+      std::vector<int> kept;
+      int64_t count = 1;
+      for (const int leg : core.adds) {
+        const int64_t size = sizes_.at(leg);
+        const bool outer = digits.count(leg) > 0;
+        // The numbers of the wanted rows of the core's matrix, [n or 1, kept adds].
+        if (!rows.defined()) rows = at::zeros({1, 1}, index.options());
+        if (outer) {
+          rows = rows * size + digits.at(leg).unsqueeze(1);
+        } else {
+          rows = (rows.unsqueeze(2) * size + at::arange(size, index.options())).reshape({rows.size(0), -1});
+          kept.push_back(leg);
+          count *= size;
+        }
+      }
+      const bool by_row = kept.size() < core.adds.size();
+      at::Tensor values = take(i, by_row ? rows.expand({n, count}).reshape({-1}) : at::Tensor());
+      std::vector<int> of = kept;
+      of.insert(of.end(), core.takes.begin(), core.takes.end());
+      std::vector<int64_t> shape = Shape(of);
+      if (by_row) shape.insert(shape.begin(), n);
+      values = values.reshape(shape);
+      if (i == 0) {
+        running = values;
+        legs = of;
+      } else {
+        std::vector<int> open = Without(legs, of);
+        const std::vector<int> added = Without(of, legs);
+        open.insert(open.end(), added.begin(), added.end());
+        running = at::einsum(spell(legs, running_by_row) + "," + spell(of, by_row) + "->" +
+                                 spell(open, running_by_row || by_row),
+                             {running, values});
+        legs = open;
+      }
+      running_by_row = running_by_row || by_row;
+    }
+    std::vector<int64_t> axes;
+    for (const int64_t axis : AxisOrder(legs, in_legs_)) axes.push_back(axis + (running_by_row ? 1 : 0));
+    if (running_by_row) axes.insert(axes.begin(), 0);
+    const at::Tensor row = running.permute(axes).reshape({-1, in_features()});
+    return running_by_row ? row : row.expand({n, in_features()}).contiguous();
   }
 
   at::Tensor RebuildFrom(const std::vector<at::Tensor>& tensors) const {

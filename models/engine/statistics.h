@@ -105,6 +105,8 @@ class StatisticsService {
   // Moments::kInputs only; nothing is kept. What the walk went over, for the record, as Statistics::About.
   // Error{kUnsupported} where it is not offered.
   virtual Json Visit(const StatisticsRequest& request, const Walk& walk);
+  // A file that a method named besides its texts.
+  virtual std::string FileContents(const std::string& name) = 0;
 };
 
 // How linears share statistics: q, k and v have the same input, and so have gate and up.

@@ -75,7 +75,7 @@ class Collector {
         request_.moments == Moments::kOutputGradients || request_.moments == Moments::kWeightGradients;
     const int64_t blocks = parts_.config.block_count, total = gradients ? 2 * blocks : blocks;
     LinearSlot embedding = Embedding();
-    at::Tensor hidden = embedding.linear->weight(0)->Rows(tokens_);
+    at::Tensor hidden = embedding.linear->Rows(tokens_);
     if (!gradients || !parts_.config.tied_head) embedding.linear.reset();
     std::vector<at::Tensor> inputs;  // of every block
     for (int64_t i = 0; i < blocks; ++i) {

@@ -47,7 +47,7 @@ struct Trainer::State {
     const ModelConfig& config = model.config;
     const int64_t length = tokens.size(1) - 1;
     const at::Tensor input = tokens.narrow(1, 0, length).reshape({-1});
-    at::Tensor hidden = at::embedding(linears.at(&model.embedding)[0], input);
+    at::Tensor hidden = model.embedding.linear->RowsWith(linears.at(&model.embedding), input);
     const auto multiply = [this](const LinearSlot& slot, const at::Tensor& x) { return Multiply(slot, x); };
     for (size_t i = 0; i < model.blocks.size(); ++i) {
       hidden = decoder.Forward(model.blocks[i], norms[2 * i], norms[2 * i + 1], hidden, length, multiply);

@@ -127,14 +127,42 @@ TEST_CASE("impossible budgets and broken curves are refused") {
   RateCurve broken = curves[0];
   broken.loss[1] = NAN;
   CHECK_THROWS_WITH(Allocate(Allocation::kThreshold, {broken}, 50), Catch::Matchers::Contains("not finite"));
-  CHECK_THROWS_AS(Allocate(Allocation::kUniform, curves, 50), Error);
-  CHECK_THROWS_WITH(AllocationFrom("even"), Catch::Matchers::Contains("uniform, energy or threshold"));
+  CHECK_THROWS_WITH(Allocate(Allocation::kUniform, curves, 19), Catch::Matchers::Contains("at least 0.2"));
+  CHECK_THROWS_WITH(AllocationFrom("even"), Catch::Matchers::Contains("uniform, energy, threshold or drank"));
   // Nothing to lose: the smallest do.
   RateCurve zero = curves[0];
   std::fill(zero.loss.begin(), zero.loss.end(), 0.0);
   zero.total = 0;
   CHECK(Allocate(Allocation::kThreshold, {zero}, 60) == std::vector<size_t>{0});
   CHECK(Allocate(Allocation::kEnergy, {zero}, 60) == std::vector<size_t>{0});
+}
+
+TEST_CASE("D-Rank minimizes the sum of effective rank over rank") {
+  // Ranks cost 10 and 40 parameters; effective ranks 4 and 9: k = c sqrt(R / w), 2 / sqrt(10) to 3 /
+  // sqrt(40).
+  RateCurve small{"small", {}, {}, 1, 4}, large{"large", {}, {}, 1, 9};
+  for (int64_t k = 1; k <= 400; ++k) {
+    small.parameters.push_back(10 * k);
+    large.parameters.push_back(40 * k);
+    small.loss.push_back(400 - static_cast<double>(k));
+    large.loss.push_back(400 - static_cast<double>(k));
+  }
+  const auto choice = Allocate(Allocation::kDRank, {small, large}, 8000);
+  const auto ratio = static_cast<double>(choice[0] + 1) / static_cast<double>(choice[1] + 1);
+  CHECK(ratio == Approx(2.0 / std::sqrt(10) / (3.0 / std::sqrt(40))).epsilon(0.05));
+  CHECK(10 * (choice[0] + 1) + 40 * (choice[1] + 1) <= 8000U);
+  CHECK(10 * (choice[0] + 1) + 40 * (choice[1] + 1) >= 7950U);
+}
+
+TEST_CASE("a uniform allocation passes on what rounding leaves over") {
+  std::vector<RateCurve> curves;
+  for (int i = 0; i < 40; ++i) curves.push_back({"c", {70, 140, 210, 280}, {3, 2, 1, 0}, 4, 0});
+  // Half of each would be 140; 51 % rounds down to it, and 40 roundings are four steps.
+  const auto choice = Allocate(Allocation::kUniform, curves, static_cast<int64_t>(0.51 * 40 * 280));
+  int64_t total = 0;
+  for (size_t i = 0; i < choice.size(); ++i) total += curves[i].parameters[choice[i]];
+  CHECK(total > 0.51 * 40 * 280 - 70);
+  CHECK(total <= 0.51 * 40 * 280);
 }
 
 }  // namespace tnb

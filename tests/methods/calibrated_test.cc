@@ -36,7 +36,9 @@ class Service : public StatisticsService {
     asked.push_back(request);
     return statistics_;
   }
+  std::string FileContents(const std::string& name) override { return files.at(name); }
   std::vector<StatisticsRequest> asked;
+  std::map<std::string, std::string> files;
 
  private:
   std::shared_ptr<const Statistics> statistics_;
@@ -244,6 +246,66 @@ TEST_CASE("a shared budget is met, and leaves dense what needs it") {
   const Outcome outcome = Compress("svd:whiten=fisher,keep=1", places, &service);
   CHECK(outcome.reports[0].at("allocation").at("dense_linears") == 6);
   CHECK_FALSE(outcome.linears.at("blocks.0.q")->factorized());
+}
+
+TEST_CASE("a budget of the whole model is met within one percent, whatever the other stages do") {
+  const std::vector<Place> places = Places();
+  Service service(StatisticsOf(places));
+  int64_t dense = 0;
+  for (const Place& place : places) dense += place.w.numel();
+  const auto total = [&](const Outcome& outcome) {
+    WeightSize size;
+    for (const auto& [name, linear] : outcome.linears) size += linear->size();
+    return size;
+  };
+  for (const char* recipe : {"svd:budget=0.7", "svd:whiten=fisher,budget=0.7", "mpo:alloc=energy,budget=0.7",
+                             "kron:budget=0.7", "tucker:budget=0.7,modes=balanced",
+                             "svd:alloc=drank,budget=0.7", "svd:keep=0.5@down+svd:budget=0.7@attn",
+                             "ring:cores=2,budget=0.7", "svd:budget=0.7+svd:keep=0.8@down"}) {
+    const Outcome outcome = Compress(recipe, places, &service);
+    CAPTURE(recipe, outcome.reports[0].dump(), outcome.reports.back().dump());
+    // One step of the larger ones of these small matrices is 1 % of the whole.
+    CHECK(static_cast<double>(total(outcome).parameters) ==
+          Approx(0.7 * static_cast<double>(dense)).epsilon(0.02));
+  }
+  for (const auto& [recipe, budget] : {std::pair{"svd:budget_bytes=1.5", 1.5},
+                                       {"svd:budget_bytes=0.7+fp16@all", 0.7},
+                                       {"svd:whiten=fisher,budget_bytes=0.45+int8@all", 0.45}}) {
+    const Outcome outcome = Compress(recipe, places, &service);
+    CAPTURE(recipe, outcome.reports[0].dump());
+    CHECK(static_cast<double>(total(outcome).bytes) ==
+          Approx(2 * budget * static_cast<double>(dense)).epsilon(0.02));
+  }
+  CHECK_THAT(MessageOf([&] { Compress("svd:budget=0.1", places, &service); }),
+             Catch::Matchers::Contains("cannot be met") && Catch::Matchers::Contains("0.1"));
+  CHECK_THAT(MessageOf([&] { Compress("svd:budget_bytes=0.3", places, &service); }),
+             Catch::Matchers::Contains("budget in bytes cannot be met"));
+  CHECK_THAT(testing::RecipeError("svd:budget=0.5,keep=0.5"), Catch::Matchers::Contains("keep and budget"));
+}
+
+TEST_CASE("a profile gives every linear its own share") {
+  const std::vector<Place> places = Places();
+  Service service({});
+  service.files["p.json"] = R"({"blocks.0.q": 0.5, "blocks.0.v": 1, "blocks.0.gate": 0.25, "blocks.1.q": 0.9,
+                                "blocks.1.v": 0.3, "blocks.1.gate": 0.4, "blocks.0.down": 0.1})";
+  const Outcome outcome = Compress("svd:profile=p.json", places, &service);
+  CHECK_FALSE(outcome.linears.at("blocks.0.v")->factorized());
+  for (const auto& [name, keep] :
+       {std::pair{"blocks.0.q", 0.5}, {"blocks.0.gate", 0.25}, {"blocks.1.q", 0.9}}) {
+    const Linear& linear = *outcome.linears.at(name);
+    const auto dense = static_cast<double>(linear.out_features() * linear.in_features());
+    const double a_rank = static_cast<double>(linear.out_features() + linear.in_features());
+    CHECK(static_cast<double>(linear.size().parameters) <= keep * dense);
+    CHECK(static_cast<double>(linear.size().parameters) > keep * dense - a_rank);
+  }
+  CHECK(outcome.reports[0].at("profile").at("linears") == 6);
+  CHECK(DataNames(ParseRecipe("svd:profile=p.json")) == std::vector<std::string>{"p.json"});
+  service.files["p.json"] = R"({"blocks.0.q": 0.5})";
+  CHECK_THAT(MessageOf([&] { Compress("svd:profile=p.json", places, &service); }),
+             Catch::Matchers::Contains("missing field 'blocks.0.v'"));
+  service.files["p.json"] = R"({"blocks.0.q": -1})";
+  CHECK_THAT(MessageOf([&] { Compress("svd:profile=p.json", places, &service); }),
+             Catch::Matchers::Contains("out of range"));
 }
 
 TEST_CASE("legs are searched by the true loss, so that plain low rank is the least one gets") {

@@ -42,11 +42,11 @@ TEST_CASE("what a recipe cannot mean is refused with the legal values") {
              Catch::Matchers::Contains("unknown parameter 'kep'") && Catch::Matchers::Contains("keep"));
   CHECK_THAT(RecipeError("mpo:keep=1.5"), Catch::Matchers::Contains("from 0.0001 to 1, found 1.5"));
   CHECK_THAT(RecipeError("mpo:keep=nan"), Catch::Matchers::Contains("out of range"));
-  CHECK_THAT(RecipeError("mpo:cores=2.5"), Catch::Matchers::Contains("a whole number from 2 to 6"));
+  CHECK_THAT(RecipeError("mpo:cores=2.5"), Catch::Matchers::Contains("a whole number from 2 to 12"));
   CHECK_THAT(RecipeError("mpo:chi=4,keep=0.5"), Catch::Matchers::Contains("told twice"));
   CHECK_THAT(RecipeError("int4:group=48"), Catch::Matchers::Contains("expected 32, 64, 128"));
   CHECK_THAT(RecipeError("int8:act=int8,act=fp32"), Catch::Matchers::Contains("given twice"));
-  CHECK_THAT(RecipeError("svd@embed"), Catch::Matchers::Contains("cannot be applied to the embedding"));
+  CHECK_THAT(RecipeError("svd-llm@embed"), Catch::Matchers::Contains("cannot be applied to the embedding"));
   CHECK_THAT(RecipeError("int8@bloks(1-2)"), Catch::Matchers::Contains("unknown selector item"));
   CHECK_THAT(RecipeError("int8@blocks(5-2)"), Catch::Matchers::Contains("unknown selector item"));
   CHECK_THAT(RecipeError("int8@re([)"), Catch::Matchers::Contains("not a regular expression"));

@@ -3,7 +3,8 @@
 #include <ATen/ATen.h>
 
 #include "base/error.h"
-#include "methods/factorize/mpo.h"
+#include "methods/factorize/chain.h"
+#include "tests/methods/forms.h"
 #include "tests/support/catch.h"
 
 namespace tnb {
@@ -88,11 +89,11 @@ TEST_CASE("what is cut in the whitened matrix is what is lost in the metric") {
             at::linalg_svd(at::matmul(at::matmul(root(metric), w.to(at::kDouble)), root(damped_h)), false))
             .square();
     for (const int64_t rank : {1, 7, 20}) {
-      const MpoResult result = DecomposeMpo(w, legs, {.rank = rank}, &whitening);
+      const testing::Fitted result = testing::Fit(ChainForm(legs, {}), w, {.rank = rank}, whitening);
       const double loss = Loss(w - result.linear->Rebuild(), metric, damped_h);
       CAPTURE(both, rank, loss);
       // fp32 factors of a metric over three decades: 1e-4.
-      CHECK(loss == Approx(result.discarded_squares).epsilon(1e-4));
+      CHECK(loss == Approx(result.loss).epsilon(1e-4));
       CHECK(loss == Approx(squares.narrow(0, rank, 36 - rank).sum().item<double>()).epsilon(1e-4));
     }
   }
@@ -105,32 +106,35 @@ TEST_CASE("Kronecker whitening of an MPO keeps the identity when the metric spli
   const at::Tensor g = at::kron(at::kron(Covariance(2, 11), Covariance(3, 12)), Covariance(4, 13));
   const at::Tensor h = at::kron(at::kron(Covariance(3, 14), Covariance(2, 15)), Covariance(5, 16));
   const LegWhitening whitening = WhitenLegs(g, 0, h, 0, legs);
+  const ChainForm form(legs, {});
   for (const int64_t chi : {2, 4, 8}) {
-    const MpoResult result = DecomposeMpo(w, legs, {.rank = chi}, &whitening);
+    const testing::Fitted result = testing::Fit(form, w, {.rank = chi}, whitening);
     const double loss = Loss(w - result.linear->Rebuild(), g, h);
     CAPTURE(chi);
-    CHECK(loss == Approx(result.discarded_squares).epsilon(1e-3));
-    const MpoResult plain = DecomposeMpo(w, legs, {.rank = chi});
+    CHECK(loss == Approx(result.loss).epsilon(1e-3));
+    const testing::Fitted plain = testing::Fit(form, w, {.rank = chi});
     CHECK(loss < Loss(w - plain.linear->Rebuild(), g, h));
   }
-  const MpoResult exact = DecomposeMpo(w, legs, {.rank = 20}, &whitening);
+  const testing::Fitted exact = testing::Fit(form, w, {.rank = 20}, whitening);
   CHECK(at::allclose(exact.linear->Rebuild(), w, 1e-3, 1e-3));
 }
 
-TEST_CASE("spectra of all cuts are those of the decomposition") {
+TEST_CASE("a chain's curve has what cutting it discards") {
   at::manual_seed(10);
   const at::Tensor w = at::randn({24, 30});
   for (const Legs& legs : {Legs{{24, 1}, {1, 30}}, Legs{{4, 6}, {5, 6}}, Legs{{2, 3, 4}, {3, 2, 5}}}) {
-    const auto spectra = CutSpectra(w, legs);
-    REQUIRE(spectra.size() == legs.out.size() - 1);
-    for (size_t cut = 0; cut < spectra.size(); ++cut) {
-      CHECK(spectra[cut].size(0) == ExactBonds(legs)[cut]);
-      CHECK(spectra[cut].sum().item<double>() == Approx(w.square().sum().item<double>()).epsilon(1e-5));
+    const ChainForm form(legs, {});
+    const RateCurve curve = form.Curve(w);
+    CHECK(curve.total == Approx(SquaredNorm(w)).epsilon(1e-6));
+    CHECK(curve.parameters.back() < w.numel());
+    for (const size_t point : {size_t{0}, size_t{4}, curve.loss.size() - 1}) {
+      const testing::Fitted result = testing::Fit(form, w, {.parameters = curve.parameters[point]});
+      CHECK(result.parameters == curve.parameters[point]);
+      CAPTURE(ToString(legs), point);
+      // Exact for one cut; with more, what the first cuts discard is counted again by the later ones.
+      if (legs.out.size() == 2) CHECK(curve.loss[point] == Approx(result.loss).epsilon(1e-5));
+      CHECK(curve.loss[point] >= result.loss * (1 - 1e-5));
     }
-    if (spectra.size() > 1) continue;
-    const MpoResult result = DecomposeMpo(w, legs, {.rank = 5});
-    CHECK(result.discarded_squares ==
-          Approx(spectra[0].narrow(0, 5, spectra[0].size(0) - 5).sum().item<double>()).epsilon(1e-5));
   }
 }
 
