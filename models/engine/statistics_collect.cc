@@ -108,7 +108,7 @@ class Collector {
     const int64_t blocks = parts_.config.block_count;
     LinearSlot embedding = Embedding();
     if (walk.prepare) walk.prepare(embedding);
-    at::Tensor hidden = embedding.linear->weight(0)->Rows(tokens_);
+    at::Tensor hidden = embedding.linear->Rows(tokens_);
     embedding.linear.reset();
     for (int64_t i = 0; i < blocks; ++i) {
       Block block = BuildBlock(parts_.config, i, parts_.norm, parts_.linear);

@@ -187,6 +187,7 @@ class Service : public StatisticsService {
     asked.push_back(request);
     return statistics_;
   }
+  std::string FileContents(const std::string&) override { return ""; }
   Json Visit(const StatisticsRequest& request, const Walk& walk) override {
     asked.push_back(request);
     for (const Place& place : places_) {

@@ -52,6 +52,7 @@ Model Outliers(const Checkpoint& checkpoint) {
 class Service : public StatisticsService {
  public:
   explicit Service(const Model& model) : model_(model) {}
+  std::string FileContents(const std::string&) override { return ""; }
   std::shared_ptr<const Statistics> Get(const StatisticsRequest& request) override {
     std::map<std::string, at::Tensor> values;
     const ModelParts parts = {model_.config,

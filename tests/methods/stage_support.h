@@ -26,6 +26,7 @@ class FixedStatistics : public StatisticsService {
   explicit FixedStatistics(std::map<std::string, at::Tensor> values)
       : statistics_(std::make_shared<MemoryStatistics>(std::move(values))) {}
   std::shared_ptr<const Statistics> Get(const StatisticsRequest&) override { return statistics_; }
+  std::string FileContents(const std::string&) override { return ""; }
 
  private:
   std::shared_ptr<const Statistics> statistics_;
