@@ -14,6 +14,7 @@ namespace tnb {
 namespace {
 
 constexpr size_t kStructuresAKind = 3;
+constexpr double kBudgetSeconds = 20;  // beyond, one repetition has to do
 
 // Contracted and rebuilt arithmetic, shape and storage.
 using Structure = std::tuple<int64_t, int64_t, int64_t, int64_t, std::string>;
@@ -84,7 +85,10 @@ void TimeLinears(const Model& model, int64_t tokens, int repetitions, int64_t se
   }
   const auto total = static_cast<int64_t>(timings.size()) * (1 + repetitions);
   int64_t done = 0;
+  const auto start = std::chrono::steady_clock::now();
   for (int repetition = -1; repetition < repetitions; ++repetition) {
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    if (repetition > 0 && taken.count() > kBudgetSeconds) break;
     for (Timed& timed : timings) {
       const double seconds = timed.Run();
       emit.Progress("linears", ++done, total, "repetitions");

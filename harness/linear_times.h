@@ -22,7 +22,7 @@ Json LinearCostJson(const Linear& linear);
 std::vector<const LinearSlot*> LinearsToTime(const Model& model);
 
 // Emits raw samples only: benchmark "linear NAME", variant "contracted 1", "rebuilt 128" ... (WAY TOKENS),
-// seconds. Each is run once to warm up, then `repetitions` times in turns.
+// seconds. Each is run once to warm up, then `repetitions` times in turns, of a large model fewer times.
 void TimeLinears(const Model& model, int64_t tokens, int repetitions, int64_t seed, Emitter& emit);
 
 }  // namespace tnb
