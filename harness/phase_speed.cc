@@ -154,7 +154,6 @@ void RunSpeed(const Json& spec, Emitter& emit) {
   const std::string kernel = ToString(model->kernel());
   {
     Workload work(*model, DeviceOf(spec), Require<int64_t>(settings, "seed", "spec"));
-    emit.Metric("kv_bytes_per_token", static_cast<double>(work.cache_token_bytes()), "bytes");
     RunTimings(PlanTimings(work, sizes, emit), emit);
     // Before the variants, whose intermediate results can be larger than the model.
     EmitBytes(emit, "resident_peak", PeakResidentBytes());

@@ -38,7 +38,8 @@ using Schedule = std::vector<std::vector<Piece>>;
 
 class Prober {
  public:
-  Prober(const Model& model, int64_t seed) : decoder_(model), cache_(model.config, Capacity(model.config), at::kCPU, model.cache) {
+  Prober(const Model& model, int64_t seed)
+      : decoder_(model), cache_(model.config, Capacity(model.config), at::kCPU, model.cache) {
     std::mt19937_64 random(static_cast<uint64_t>(seed));
     std::uniform_int_distribution<TokenId> any(0, static_cast<TokenId>(model.config.vocabulary_size - 1));
     for (const int64_t length : kLengths) {

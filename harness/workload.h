@@ -14,8 +14,6 @@ class Workload {
   Workload(const Model& model, at::Device device, int64_t seed, int64_t capacity = 1024);
 
   bool Fits(int64_t tokens) const { return tokens <= cache_.capacity(); }
-  // Bytes of keys and values of one token, over all blocks.
-  int64_t cache_token_bytes() const { return cache_.token_bytes(); }
   // Seconds for `count` tokens in one piece after `depth` others, with the logits of the last one.
   double Prefill(int64_t depth, int64_t count, Execution execution);
   // Seconds for `count` tokens one by one after `depth` others, with the logits of each. What comes before is

@@ -132,9 +132,7 @@ KvCache::Opened KvCache::Open(int64_t block, const std::vector<AttentionRun>& ru
 int64_t KvCache::token_bytes() const {
   if (codec_) return static_cast<int64_t>(stored_.size()) * keys_[0].size(0) * codec_->bytes();
   int64_t bytes = 0;
-  for (size_t i = 0; i < keys_.size(); ++i) {
-    bytes += keys_[i].size(0) * (keys_[i].size(2) + values_[i].size(2)) * 4;
-  }
+  for (const at::Tensor& keys : keys_) bytes += 2 * keys.size(0) * keys.size(2) * 4;
   return bytes;
 }
 

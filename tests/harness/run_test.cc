@@ -66,8 +66,8 @@ TEST_CASE("a run is measured, reused, and measured again when forced") {
     const PhaseRow speed = PhaseOf(store, 1, "speed");
     CHECK(speed.peak_bytes.value_or(0) > (1 << 20));
     CHECK(MetricOf(store, speed, "resident_peak") >= MetricOf(store, speed, "resident_settled"));
-    // 2 blocks, 2 key heads of 8 values; values are padded to 32: (8 + 32) * 4 bytes each.
-    CHECK(MetricOf(store, speed, "kv_bytes_per_token") == 2 * 2 * (8 + 32) * 4);
+    // 2 blocks, keys and values of 2 heads of 8 fp32 numbers.
+    CHECK(MetricOf(store, compress, "cache_token_bytes") == 2 * 2 * 2 * 8 * 4);
     // Every phase says what the empty program takes, those that hold a model what it takes with it.
     for (const char* name : {"compress", "quality", "drift", "speed", "training"}) {
       CAPTURE(name);
