@@ -5,6 +5,7 @@
 #include "methods/factorize/mpo.h"
 #include "methods/factorize/peps.h"
 #include "methods/factorize/ring.h"
+#include "methods/factorize/saten.h"
 #include "methods/factorize/svd.h"
 #include "methods/factorize/tucker.h"
 #include "methods/prune/prune.h"
@@ -56,6 +57,7 @@ const std::vector<StageEntry>& StageRegistry() {
       RingEntry(),
       TuckerEntry(),
       PepsEntry(),
+      SatenEntry(),
       // vector quantization
       PqEntry(),
       OpqEntry(),

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "methods/factorize/alternating.h"
+#include "methods/factorize/permutation.h"
 
 namespace tnb {
 namespace {
@@ -46,9 +47,7 @@ class Factorizer : public Stage {
     return report;
   }
 
-  at::Tensor InputCovariance(const LinearSlot& slot) const override {
-    return inputs_ ? inputs_->FindInputCovariance(slot) : at::Tensor();
-  }
+  at::Tensor InputCovariance(const LinearSlot& slot) const override { return metric_.InputCovariance(slot); }
 
   LinearReport Apply(LinearSlot& slot) const override {
     Share share;
@@ -59,17 +58,30 @@ class Factorizer : public Stage {
       share = found->second;
       if (share.dense) return {0.0, {{"dense", true}}};
     }
-    const at::Tensor w = slot.linear->Rebuild();
-    const Covariances covariances = metric_.Of(slot);
+    const auto [w, covariances, permutation] = Seen(slot);
     const Amount amount = share.parameters > 0 ? Amount{.parameters = share.parameters} : amount_;
-    if (!share.form) share.form = Choose(slot, w, covariances, amount, false).form;
-    const LegWhitening whitening = metric_.Whitening(covariances, share.form->legs());
-    NetworkCut cut = CutOf(*share.form, slot, w, whitening, amount);
+    const at::Tensor smooth = Smooth(w);
+    if (!share.form) share.form = Choose(slot, smooth, covariances, amount, false).form;
+    const Legs& legs = share.form->legs();
+    const LegWhitening whitening = metric_.Whitening(covariances, legs);
+    const Amount rest = NetworkAmount(amount, w);
+    NetworkCut cut = options_.sparse.superweights > 0 ? CutWhitened(*share.form, smooth, whitening, rest)
+                                                      : CutOf(*share.form, slot, w, whitening, rest);
     LinearReport report;
     report.detail = std::move(cut.detail);
-    const double total = SquaredNorm(whitening.none() ? w : Whiten(w, share.form->legs(), whitening));
+    std::unique_ptr<Linear> linear = LinearOf(cut.cores, legs);
+    const auto squares = [&](const at::Tensor& t) {
+      return SquaredNorm(whitening.none() ? t : Whiten(t, legs, whitening));
+    };
+    if (const int64_t stored = SparseCount(options_.sparse, w.size(0), w.size(1)); stored > 0) {
+      linear = AddSparse(options_.sparse, std::move(linear), w, Importance(covariances));
+      cut.loss = squares(w - linear->Rebuild());
+      report.detail["sparse_elements"] = stored;
+    }
+    const double total = squares(w);
     report.discarded_weight = total > 0 ? cut.loss / total : 0;
-    std::unique_ptr<Linear> linear = LinearOf(cut.cores, share.form->legs());
+    if (!permutation.none())
+      linear = MakePermutedLinear(std::move(linear), permutation.rows, permutation.columns);
     linear->set_bias(slot.linear->bias());
     slot.linear = std::move(linear);
     if (!whitening.none()) {
@@ -80,16 +92,65 @@ class Factorizer : public Stage {
   }
 
  private:
+  // A matrix and its metric in the order in which its rows and columns are factored into legs.
+  struct Problem {
+    at::Tensor w;
+    Covariances covariances;
+    Permutation permutation;
+  };
+  Problem Seen(const LinearSlot& slot) const {
+    Problem problem{slot.linear->Rebuild(), metric_.Of(slot), {}};
+    problem.permutation = ChoosePermutation(options_.permute, problem.w);
+    problem.w = Permuted(problem.w, problem.permutation);
+    problem.covariances.output = PermutedCovariance(problem.covariances.output, problem.permutation.rows);
+    problem.covariances.input = PermutedCovariance(problem.covariances.input, problem.permutation.columns);
+    return problem;
+  }
+
   // A network that is one of this form already is cut core by core, where no metric asks for the matrix.
-  static NetworkCut CutOf(const Form& form, const LinearSlot& slot, const at::Tensor& w,
-                          const LegWhitening& whitening, const Amount& amount) {
-    if (whitening.none()) {
+  NetworkCut CutOf(const Form& form, const LinearSlot& slot, const at::Tensor& w,
+                   const LegWhitening& whitening, const Amount& amount) const {
+    if (whitening.none() && options_.permute == "none") {
       if (std::optional<NetworkCut> rounded = form.Round(*slot.linear, amount)) {
         BalanceBonds(rounded->cores);
         return *std::move(rounded);
       }
     }
     return CutWhitened(form, w, whitening, amount);
+  }
+
+  // What the network is made of: w without its superweights.
+  at::Tensor Smooth(const at::Tensor& w) const {
+    const at::Tensor kept = Superweights(options_.sparse, w);
+    return kept.defined() ? w.masked_fill(kept, 0) : w;
+  }
+
+  // What of an amount is left for the network. Error{kUsage} when the sparse part alone is more.
+  Amount NetworkAmount(const Amount& amount, const at::Tensor& w) const {
+    const int64_t sparse = SparseCount(options_.sparse, w.size(0), w.size(1));
+    if (sparse == 0 || amount.rank > 0 || amount.error > 0) return amount;
+    const double budget = amount.BudgetOf(w.numel());
+    const auto left = static_cast<int64_t>(budget) - sparse;
+    if (left <= 0) {
+      const auto dense = static_cast<double>(w.numel());
+      throw Error(ErrorKind::kUsage,
+                  {"the sparse part alone is more than what is to be kept",
+                   "keep above " + std::to_string(static_cast<double>(sparse) / dense),
+                   std::to_string(budget / dense), "", "a larger keep, or a smaller density"});
+    }
+    return {.parameters = left};
+  }
+
+  // How much an error of every element costs, by the diagonals of the metric [rows, cols]; undefined: alike.
+  static at::Tensor Importance(const Covariances& covariances) {
+    at::Tensor importance;
+    if (covariances.input.defined())
+      importance = covariances.input.diagonal().clamp_min(0).sqrt().unsqueeze(0);
+    if (covariances.output.defined()) {
+      const at::Tensor rows = covariances.output.diagonal().clamp_min(0).sqrt().unsqueeze(1);
+      importance = importance.defined() ? importance * rows : rows;
+    }
+    return importance;
   }
 
   // The form with the least true loss, and how much larger it is than the form's own loss says.
@@ -105,10 +166,13 @@ class Factorizer : public Stage {
       return {candidates[0], 1};
     Chosen best;
     double least = INFINITY;
+    const int64_t sparse = SparseCount(options_.sparse, w.size(0), w.size(1));
     for (const auto& form : candidates) {
       const bool sized = amount.rank > 0 || amount.error > 0;
-      if (!sized && static_cast<double>(form->LeastParameters()) > amount.BudgetOf(w.numel())) continue;
-      const NetworkCut cut = CutWhitened(*form, w, metric_.Whitening(covariances, form->legs()), amount);
+      if (!sized && static_cast<double>(form->LeastParameters() + sparse) > amount.BudgetOf(w.numel()))
+        continue;
+      const NetworkCut cut =
+          CutWhitened(*form, w, metric_.Whitening(covariances, form->legs()), NetworkAmount(amount, w));
       const double loss = metric_.TrueLoss(w - LinearOf(cut.cores, form->legs())->Rebuild(), covariances);
       if (loss < least) {
         least = loss;
@@ -121,8 +185,9 @@ class Factorizer : public Stage {
   }
 
   RateCurve CurveOf(const LinearSlot& slot, std::shared_ptr<const Form>& form) const {
-    const at::Tensor w = slot.linear->Rebuild();
-    const Covariances covariances = metric_.Of(slot);
+    const Problem problem = Seen(slot);
+    const at::Tensor w = Smooth(problem.w);
+    const Covariances& covariances = problem.covariances;
     const Chosen chosen = Choose(slot, w, covariances, amount_, options_.allocation != Allocation::kUniform);
     form = chosen.form;
     const LegWhitening whitening = metric_.Whitening(covariances, form->legs());
@@ -137,6 +202,13 @@ class Factorizer : public Stage {
     curve.name = slot.name;
     curve.total *= chosen.ratio;
     for (double& loss : curve.loss) loss *= chosen.ratio;
+    // The sparse part comes on top of every size; what it saves is not foreseen.
+    for (int64_t& parameters : curve.parameters)
+      parameters += SparseCount(options_.sparse, w.size(0), w.size(1));
+    while (!curve.parameters.empty() && curve.parameters.back() >= w.numel()) {
+      curve.parameters.pop_back();
+      curve.loss.pop_back();
+    }
     curve.parameters.push_back(w.numel());
     curve.loss.push_back(0);
     return curve;
@@ -180,6 +252,12 @@ class Factorizer : public Stage {
     std::vector<Shape> shapes;  // of every curve
   };
 
+  // A matrix cut to `parameters`, in no metric: for its sizes.
+  std::unique_ptr<Linear> Sampled(const at::Tensor& w, const Form& form, int64_t parameters) const {
+    const NetworkCut cut = CutWhitened(form, w, {}, NetworkAmount({.parameters = parameters}, w));
+    return AddSparse(options_.sparse, LinearOf(cut.cores, form.legs()), w, {});
+  }
+
   // Bytes a parameter of a sample after all later stages, factorized to `parameters` (0: dense).
   double BytesAParameter(const StageContext& context, const Sample& sample, const Form& form,
                          int64_t parameters) const {
@@ -188,9 +266,7 @@ class Factorizer : public Stage {
     slot.kind = sample.kind;
     slot.block = sample.block;
     slot.linear =
-        parameters == 0
-            ? MakeDenseLinear(MakeDenseWeight(sample.w))
-            : LinearOf(CutWhitened(form, sample.w, {}, {.parameters = parameters}).cores, form.legs());
+        parameters == 0 ? MakeDenseLinear(MakeDenseWeight(sample.w)) : Sampled(sample.w, form, parameters);
     const auto count = static_cast<double>(slot.linear->size().parameters);
     context.apply_later_stages(slot);
     return static_cast<double>(slot.linear->size().bytes) / count;

@@ -10,6 +10,7 @@
 #include "methods/allocate/allocation.h"
 #include "methods/factorize/form.h"
 #include "methods/factorize/metric.h"
+#include "methods/factorize/sparse_part.h"
 #include "methods/stage.h"
 
 namespace tnb {
@@ -19,6 +20,8 @@ struct FactorizerOptions {
   std::string rank_name = "rank";
   MetricOptions metric;
   Allocation allocation = Allocation::kUniform;
+  SparseOptions sparse;
+  std::string permute = "none";  // permutation.h
   // Forms to choose among for a linear of this shape; of several, the one with the least error in the metric
   // at equal parameters.
   std::function<std::vector<std::shared_ptr<const Form>>(const LinearSlot& slot, int64_t rows, int64_t cols)>
@@ -35,6 +38,8 @@ StageDescription DescribeFactorization(const std::string& name, const std::strin
 FactorizerOptions OptionsFrom(const StageValues& values, const std::string& rank_name);
 // whiten=none|input|fisher and what goes with it.
 void AddWhitening(std::vector<ParameterDescription>& parameters);
+// permute: the order of rows and columns.
+void AddPermutation(std::vector<ParameterDescription>& parameters);
 // sweeps, for chains.
 void AddSweeps(std::vector<ParameterDescription>& parameters);
 int64_t SweepsFrom(const StageValues& values);

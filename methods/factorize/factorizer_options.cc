@@ -21,6 +21,16 @@ StageDescription DescribeFactorization(const std::string& name, const std::strin
   description.group = "factorize";
   description.summary = summary + "; embedding, head and down are left alone";
   description.parameters = AmountParameters(rank_name);
+  description.parameters.push_back({"superweights",
+                                    Type::kInteger,
+                                    "0",
+                                    "so many of the largest weights of every matrix stay exact, in a sparse "
+                                    "matrix beside the network",
+                                    0,
+                                    1e6,
+                                    {},
+                                    "",
+                                    "0"});
   description.selector = "attn/gate/up";
   description.takes_embedding = true;
   description.embedding_by_name = true;
@@ -36,6 +46,8 @@ FactorizerOptions OptionsFrom(const StageValues& values, const std::string& rank
     options.metric.kind = values.Text("whiten") == "fisher" ? MetricKind::kFisher : MetricKind::kInputs;
   }
   if (values.Has("alloc")) options.allocation = AllocationFrom(values.Text("alloc"));
+  if (values.Has("permute")) options.permute = values.Text("permute");
+  if (values.Has("superweights")) options.sparse.superweights = values.Integer("superweights");
   if (values.Has("alpha")) options.metric.alpha = values.Real("alpha");
   if (values.Has("ridge")) options.metric.ridge = values.Real("ridge");
   if (values.Has("output_ridge")) options.metric.output_ridge = values.Real("output_ridge");
@@ -84,6 +96,20 @@ void AddWhitening(std::vector<ParameterDescription>& parameters) {
                         10,
                         {},
                         "whiten=fisher"});
+}
+
+void AddPermutation(std::vector<ParameterDescription>& parameters) {
+  parameters.push_back(
+      {"permute",
+       Type::kChoice,
+       "none",
+       "order of rows and columns before they are factored into legs: as they are, by norm, or "
+       "each beside the most similar one; two bytes an index",
+       0,
+       0,
+       {"none", "norm", "similar"},
+       "",
+       "none"});
 }
 
 void AddSweeps(std::vector<ParameterDescription>& parameters) {

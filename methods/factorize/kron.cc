@@ -34,6 +34,7 @@ StageEntry KronEntry() {
        0,
        0,
        {}});
+  AddPermutation(description.parameters);
   AddWhitening(description.parameters);
   return {description, &Make};
 }

@@ -39,6 +39,10 @@ Covariances Metric::Of(const LinearSlot& slot) const {
   }
 }
 
+at::Tensor Metric::InputCovariance(const LinearSlot& slot) const {
+  return inputs_ ? inputs_->FindInputCovariance(slot) : at::Tensor();
+}
+
 LegWhitening Metric::Whitening(const Covariances& covariances, const Legs& legs) const {
   return WhitenLegs(covariances.output, options_.output_ridge, covariances.input, options_.ridge, legs);
 }

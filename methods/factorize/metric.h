@@ -38,6 +38,8 @@ class Metric {
   void Prepare(const StageContext& context);
   // Error{kInternal} before Prepare.
   Covariances Of(const LinearSlot& slot) const;
+  // Undefined when it is not known.
+  at::Tensor InputCovariance(const LinearSlot& slot) const;
   LegWhitening Whitening(const Covariances& covariances, const Legs& legs) const;
   // Whether nothing of the metric is lost over these legs: at most one on each side is not 1, or there is
   // nothing to split.

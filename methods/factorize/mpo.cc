@@ -40,6 +40,7 @@ StageEntry MpoEntry() {
                                     0,
                                     {}});
   AddSweeps(description.parameters);
+  AddPermutation(description.parameters);
   AddWhitening(description.parameters);
   return {description, &Make};
 }

@@ -195,6 +195,7 @@ StageEntry PepsEntry() {
                                     {}});
   description.parameters.push_back(
       {"sweeps", Type::kInteger, "2", "rounds of alternating least squares", 0, 100, {}});
+  AddPermutation(description.parameters);
   AddWhitening(description.parameters);
   return {description, &Make};
 }

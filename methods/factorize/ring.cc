@@ -36,6 +36,7 @@ StageEntry RingEntry() {
                                     0,
                                     {}});
   AddSweeps(description.parameters);
+  AddPermutation(description.parameters);
   AddWhitening(description.parameters);
   return {description, &Make};
 }

@@ -44,7 +44,7 @@ std::vector<at::Tensor> ForwardAll(const std::vector<const Linear*>& linears, co
 }
 
 WeightSize Linear::size() const {
-  WeightSize total;
+  WeightSize total = own_size();
   for (int64_t i = 0; i < weight_count(); ++i) total += weight(i)->size();
   if (bias_.defined()) total += {bias_.numel(), 0, bias_.numel() * 4};
   return total;
@@ -114,9 +114,11 @@ std::unique_ptr<Linear> MakeDenseLinear(WeightPtr weight) {
   return std::make_unique<DenseLinear>(std::move(weight));
 }
 
-// In network.cc and sum.cc.
+// In network.cc, sum.cc and permuted.cc.
 std::unique_ptr<Linear> LoadNetworkLinear(const Json& json, const TensorSource& source,
                                           const std::string& where);
+std::unique_ptr<Linear> LoadPermutedLinear(const Json& json, const TensorSource& source,
+                                           const std::string& where);
 std::unique_ptr<Linear> LoadSumLinear(const Json& json, const TensorSource& source, const std::string& where);
 
 std::unique_ptr<Linear> LoadLinear(const Json& json, const TensorSource& source, const std::string& where) {
@@ -128,8 +130,10 @@ std::unique_ptr<Linear> LoadLinear(const Json& json, const TensorSource& source,
     linear = LoadNetworkLinear(json, source, where);
   } else if (type == "sum") {
     linear = LoadSumLinear(json, source, where);
+  } else if (type == "permuted") {
+    linear = LoadPermutedLinear(json, source, where);
   } else {
-    throw Error(ErrorKind::kData, {"unknown kind of linear", "dense, network or sum", type, where,
+    throw Error(ErrorKind::kData, {"unknown kind of linear", "dense, network, sum or permuted", type, where,
                                    "the artefact comes from another version; compress the model again"});
   }
   if (Require<bool>(json, "bias", where)) {

@@ -61,7 +61,9 @@ class Linear {
   virtual const WeightPtr& weight(int64_t index) const = 0;
   virtual void ReplaceWeight(int64_t index, WeightPtr weight) = 0;
 
-  // Sum over the weights and the bias (fp32).
+  // What the structure itself stores besides weights and bias: indices.
+  virtual WeightSize own_size() const { return {}; }
+  // Sum over the weights, the structure and the bias (fp32).
   WeightSize size() const;
   const at::Tensor& bias() const { return bias_; }
   void set_bias(at::Tensor bias) { bias_ = std::move(bias); }
@@ -89,6 +91,11 @@ std::vector<at::Tensor> ForwardAll(const std::vector<const Linear*>& linears, co
 
 std::unique_ptr<Linear> MakeDenseLinear(WeightPtr weight);
 std::unique_ptr<Linear> LoadLinear(const Json& json, const TensorSource& source, const std::string& where);
+
+// W[rows[i], columns[j]] = inner[i, j], int64 permutations of at most 65536 indices; `inner` has no bias. An index is
+// stored in two bytes.
+std::unique_ptr<Linear> MakePermutedLinear(std::unique_ptr<Linear> inner, const at::Tensor& rows,
+                                           const at::Tensor& columns);
 
 // y = x (A + B + ..)ᵀ: linears of one shape without bias.
 std::unique_ptr<Linear> MakeSumLinear(std::vector<std::unique_ptr<Linear>> parts);

@@ -37,6 +37,12 @@ class SumLinear : public Linear {
     return total;
   }
 
+  WeightSize own_size() const override {
+    WeightSize total;
+    for (const auto& part : parts_) total += part->own_size();
+    return total;
+  }
+
   int64_t weight_count() const override {
     int64_t count = 0;
     for (const auto& part : parts_) count += part->weight_count();
@@ -51,6 +57,13 @@ class SumLinear : public Linear {
     part->ReplaceWeight(inner, std::move(weight));
   }
 
+  std::vector<at::Tensor> TrainableTensors() const override {
+    std::vector<at::Tensor> tensors;
+    for (const auto& part : parts_) {
+      for (const at::Tensor& tensor : part->TrainableTensors()) tensors.push_back(tensor);
+    }
+    return tensors;
+  }
   at::Tensor ForwardWith(const std::vector<at::Tensor>& matrices, const at::Tensor& x) const override {
     return SummedWith(matrices, [&](const Linear& part, const std::vector<at::Tensor>& own) {
       return part.ForwardWith(own, x);

@@ -112,6 +112,42 @@ TEST_CASE("impossible requests to any factorization name the legal range") {
   CHECK_THAT(message("kron:terms=3,keep=0.5"), Catch::Matchers::Contains("keep and terms"));
 }
 
+TEST_CASE("permuted rows and columns come back in order, and their indices are counted") {
+  at::manual_seed(15);
+  // Rows and columns that are alike, in a random order.
+  const at::Tensor smooth = at::kron(at::randn({16, 12}), at::ones({8, 8})) + 0.1 * at::randn({128, 96});
+  const at::Tensor w = smooth.index_select(0, at::randperm(128)).index_select(1, at::randperm(96));
+  const at::Tensor x = at::randn({5, 96});
+  LinearSlot plain = Slot(w), similar = Slot(w);
+  REQUIRE(Applied("mpo:chi=6@all", plain) == "");
+  for (const char* recipe : {"mpo:chi=6,permute=similar@all", "mpo:chi=6,permute=norm@all+int8@all",
+                             "kron:terms=2,permute=similar@all", "peps:keep=0.3,permute=similar@all"}) {
+    LinearSlot slot = Slot(w);
+    CAPTURE(recipe);
+    REQUIRE(Applied(recipe, slot) == "");
+    CHECK(at::allclose(slot.linear->ForwardWith(testing::Matrices(*slot.linear), x),
+                       at::matmul(x, slot.linear->Rebuild().t()), 1e-3, 1e-3));
+    const at::Tensor index = at::tensor({127, 0, 64}, at::kLong);
+    CHECK(at::allclose(slot.linear->Rows(index), slot.linear->Rebuild().index_select(0, index), 1e-4, 1e-4));
+    std::map<std::string, at::Tensor> stored;
+    const Json json = slot.linear->Save(
+        [&](const std::string& suffix, const at::Tensor& t) { stored[suffix] = t.clone(); });
+    const auto back = LoadLinear(
+        json, [&](const std::string& suffix) { return stored.at(suffix); }, "test");
+    CHECK(at::equal(back->Forward(x), slot.linear->Forward(x)));
+    CHECK(back->size().bytes == slot.linear->size().bytes);
+    stored[".rows"][0] = stored[".rows"][1];
+    CHECK_THROWS_WITH(LoadLinear(
+                          json, [&](const std::string& suffix) { return stored.at(suffix); }, "test"),
+                      Catch::Matchers::Contains("each once"));
+  }
+  REQUIRE(Applied("mpo:chi=6,permute=similar@all", similar) == "");
+  CHECK(similar.linear->size().parameters == plain.linear->size().parameters);
+  CHECK(similar.linear->size().bytes == plain.linear->size().bytes + 2 * (128 + 96));
+  CHECK(testing::RelativeError(w, similar.linear->Rebuild()) <
+        0.5 * testing::RelativeError(w, plain.linear->Rebuild()));
+}
+
 TEST_CASE("an embedding is factorized where it is asked for, and looked up by rows") {
   at::manual_seed(14);
   const at::Tensor w = at::randn({96, 24});
