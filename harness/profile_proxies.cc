@@ -105,15 +105,18 @@ struct ProfileProxies::State {
 };
 
 ProfileProxies::ProfileProxies(const ModelConfig& config, const ModelSource& source,
-                               const std::vector<CalibrationText>& texts, const std::filesystem::path& folder)
+                               const std::vector<CalibrationText>& texts, const std::string& text,
+                               const std::filesystem::path& folder)
     : state_(std::make_unique<State>(config, source)) {
-  if (texts.empty()) return;
+  const auto found = std::find_if(texts.begin(), texts.end(),
+                                  [&](const CalibrationText& candidate) { return candidate.name == text; });
+  if (found == texts.end()) return;
   State& state = *state_;
-  state.text = texts.front().name;
+  state.text = text;
   // As much as the text has.
   state.length = std::min(kMostLength, config.context_length);
   const auto tokens = static_cast<int64_t>(
-      LoadTokenizer(state.supply.source().tokenizer)->Encode(ReadFile(texts.front().path)).size());
+      LoadTokenizer(state.supply.source().tokenizer)->Encode(ReadFile(found->path)).size());
   state.windows = std::clamp<int64_t>(tokens / state.length, 1, kMostWindows);
   const ModelParts parts{
       config, [&state](const std::string& name, int64_t size) { return state.supply.Norm(name, size); },

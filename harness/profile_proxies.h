@@ -24,10 +24,11 @@ EffectiveRanks EffectiveRanksOf(const at::Tensor& w);
 
 class ProfileProxies {
  public:
-  // `texts`: what output errors are measured on, and then what methods are calibrated on; without any there
-  // are no output errors. `folder` keeps the statistics.
+  // `text`: the one of `texts` that output errors are measured on; "": there are none. The other texts are
+  // those that methods are calibrated on. `folder` keeps the statistics.
   ProfileProxies(const ModelConfig& config, const ModelSource& source,
-                 const std::vector<CalibrationText>& texts, const std::filesystem::path& folder);
+                 const std::vector<CalibrationText>& texts, const std::string& text,
+                 const std::filesystem::path& folder);
   ~ProfileProxies();
 
   // Means over the linears of a place. `method`: with the place's selector. Methods that rewrite the model
