@@ -74,7 +74,7 @@ TEST_CASE("the leading part of a large matrix is that of its decomposition, with
     w = w + 4 * at::matmul(Gaussian(rows, 20), at::randn({20, cols}));
     CAPTURE(rows, cols);
     const at::Tensor exact = SquaredSingularValues(w);
-    for (const int64_t rank : {20, 300}) {
+    for (const int64_t rank : {200, 300}) {  // fewer: randomized.h
       CAPTURE(rank);
       const TruncatedSvd svd = Truncate(w, rank);
       const at::Tensor left = svd.left.to(at::kDouble);
