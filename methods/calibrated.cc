@@ -4,11 +4,74 @@
 
 namespace tnb {
 
-Calibrated::Calibrated(const StageValues& values, Moments moments) {
-  request_.moments = moments;
-  request_.data = values.Text("data");
-  request_.length = values.Integer("length");
-  request_.windows = values.Integer("windows");
+namespace {
+
+StatisticsRequest RequestOf(const StageValues& values, Moments moments) {
+  StatisticsRequest request;
+  request.moments = moments;
+  request.data = values.Text("data");
+  request.length = values.Integer("length");
+  request.windows = values.Integer("windows");
+  return request;
+}
+
+}  // namespace
+
+Calibrated::Calibrated(const StageValues& values, Moments moments) : request_(RequestOf(values, moments)) {}
+
+FedStage::FedStage(const StageValues& values)
+    : compressed_(values.Text("feed") == "compressed"), request_(RequestOf(values, Moments::kInputs)) {}
+
+void FedStage::Prepare(const StageContext& context) {
+  if (context.statistics == nullptr) {
+    throw Error(ErrorKind::kUnsupported, "a stage needs calibration statistics, and there are none here",
+                "compress a model with tnbench run");
+  }
+  request_.down = context.down;
+  if (!compressed_) {
+    inputs_ = context.statistics->Get(request_);
+    report_["statistics"].push_back(inputs_->About());
+    return;
+  }
+  report_["walk"] = context.walk(request_, [&](LinearSlot& slot, const Statistics& inputs) {
+    Result& result = results_[slot.name];
+    const at::Tensor before = slot.linear->Rebuild();
+    result.report = Change(slot, inputs);
+    // In what the compressed model feeds it, not the dense one.
+    result.report.output_error =
+        RelativeOutputError(slot.linear->Rebuild() - before, before, inputs.InputCovariance(slot));
+    for (int64_t i = 0; i < slot.linear->weight_count(); ++i)
+      result.weights.push_back(slot.linear->weight(i));
+  });
+}
+
+Json FedStage::Report() const { return report_; }
+
+at::Tensor FedStage::InputCovariance(const LinearSlot& slot) const {
+  return inputs_ ? inputs_->FindInputCovariance(slot) : at::Tensor();
+}
+
+LinearReport FedStage::Apply(LinearSlot& slot) const {
+  if (inputs_) return Change(slot, *inputs_);
+  const auto found = results_.find(slot.name);
+  if (found == results_.end()) {
+    throw Error(ErrorKind::kInternal, "a calibrated stage was not prepared for " + slot.name);
+  }
+  for (size_t i = 0; i < found->second.weights.size(); ++i) {
+    slot.linear->ReplaceWeight(static_cast<int64_t>(i), found->second.weights[i]);
+  }
+  return found->second.report;
+}
+
+void AddFeed(std::vector<ParameterDescription>& parameters) {
+  parameters.push_back({"feed",
+                        ParameterDescription::Type::kChoice,
+                        "compressed",
+                        "inputs: of the blocks as compressed so far, or of the dense model",
+                        0,
+                        0,
+                        {"compressed", "dense"}});
+  AddCalibration(parameters, "");
 }
 
 void Calibrated::Prepare(const StageContext& context) {

@@ -1,8 +1,10 @@
 // What stages share that need to know what flows through the linears on a calibration text.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "methods/stage.h"
 
@@ -23,6 +25,35 @@ class Calibrated {
   StatisticsRequest request_;
   std::shared_ptr<const Statistics> statistics_;
 };
+
+// A stage that changes every linear by itself, knowing its inputs: those that it gets from the blocks as they
+// are changed so far (feed=compressed), or from the dense model (feed=dense).
+class FedStage : public Stage {
+ public:
+  explicit FedStage(const StageValues& values);
+  void Prepare(const StageContext& context) final;
+  Json Report() const final;
+  LinearReport Apply(LinearSlot& slot) const final;
+  at::Tensor InputCovariance(const LinearSlot& slot) const final;
+
+ protected:
+  // Replaces weights of the linear, and nothing else of it.
+  virtual LinearReport Change(LinearSlot& slot, const Statistics& inputs) const = 0;
+
+ private:
+  struct Result {
+    std::vector<WeightPtr> weights;
+    LinearReport report;
+  };
+
+  bool compressed_;
+  StatisticsRequest request_;
+  std::shared_ptr<const Statistics> inputs_;  // of the dense model
+  std::map<std::string, Result> results_;     // of the compressed one
+  Json report_ = Json::object();
+};
+// feed, data, length and windows.
+void AddFeed(std::vector<ParameterDescription>& parameters);
 
 // data, length and windows; `when`: their condition.
 void AddCalibration(std::vector<ParameterDescription>& parameters, const std::string& when);

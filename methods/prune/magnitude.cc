@@ -30,16 +30,14 @@ class Magnitude : public Stage {
   PrunePattern pattern_;
 };
 
-class Wanda : public Stage {
+class Wanda : public FedStage {
  public:
-  explicit Wanda(const StageValues& values) : pattern_(PatternFrom(values)), calibration_(values) {}
+  explicit Wanda(const StageValues& values) : FedStage(values), pattern_(PatternFrom(values)) {}
 
-  void Prepare(const StageContext& context) override { calibration_.Prepare(context); }
-  Json Report() const override { return calibration_.Report(); }
-
-  LinearReport Apply(LinearSlot& slot) const override {
+ protected:
+  LinearReport Change(LinearSlot& slot, const Statistics& inputs) const override {
     CheckOneMatrix(slot, "wanda");
-    const at::Tensor norms = calibration_.statistics().InputCovariance(slot).diagonal().sqrt();
+    const at::Tensor norms = inputs.InputCovariance(slot).diagonal().sqrt();
     const at::Tensor scores = slot.linear->weight(0)->Dense().abs() * norms.unsqueeze(0);
     Prune(slot, 0, KeepLargest(scores, pattern_, PruneScope::kRow));
     return {};
@@ -47,7 +45,6 @@ class Wanda : public Stage {
 
  private:
   PrunePattern pattern_;
-  Calibrated calibration_;
 };
 
 std::unique_ptr<Stage> MakeMagnitude(const StageValues& values) {
@@ -75,7 +72,7 @@ StageEntry WandaEntry() {
   description.summary =
       "the elements with the least |w| times the norm of their input become zero, in every row; no update";
   description.parameters = PatternParameters();
-  AddCalibration(description.parameters, "");
+  AddFeed(description.parameters);
   description.selector = "attn/mlp";
   description.reference = "Wanda, arXiv 2306.11695";
   return {description, &MakeWanda};

@@ -52,15 +52,13 @@ void PruneRow(const PrunePattern& pattern, const float* u, int64_t u_stride, int
   }
 }
 
-class SparseGptStage : public Stage {
+class SparseGptStage : public FedStage {
  public:
   explicit SparseGptStage(const StageValues& values)
-      : pattern_(PatternFrom(values)), ridge_(values.Real("ridge")), calibration_(values) {}
+      : FedStage(values), pattern_(PatternFrom(values)), ridge_(values.Real("ridge")) {}
 
-  void Prepare(const StageContext& context) override { calibration_.Prepare(context); }
-  Json Report() const override { return calibration_.Report(); }
-
-  LinearReport Apply(LinearSlot& slot) const override {
+ protected:
+  LinearReport Change(LinearSlot& slot, const Statistics& inputs) const override {
     CheckOneMatrix(slot, "sparsegpt");
     const WeightPtr weight = slot.linear->weight(0);
     if (weight->coded()) {
@@ -68,7 +66,7 @@ class SparseGptStage : public Stage {
                   {"sparsegpt changes the values that it keeps", "floating-point weights", weight->format(),
                    "", "put it before the quantizing stage"});
     }
-    const at::Tensor covariance = calibration_.statistics().InputCovariance(slot);
+    const at::Tensor covariance = inputs.InputCovariance(slot);
     const PrunedMatrix pruned = SparseGpt(weight->Dense(), covariance, pattern_, ridge_);
     // The weight's own element format again; one that is sparse already is taken as fp32.
     at::Tensor values = pruned.w;
@@ -86,7 +84,6 @@ class SparseGptStage : public Stage {
  private:
   PrunePattern pattern_;
   double ridge_;
-  Calibrated calibration_;
 };
 
 std::unique_ptr<Stage> Make(const StageValues& values) { return std::make_unique<SparseGptStage>(values); }
@@ -138,7 +135,7 @@ StageEntry SparseGptEntry() {
       "elements become zero column by column, and the columns that follow make good for the error that this "
       "causes in the output on the calibration text";
   description.parameters = PatternParameters();
-  AddCalibration(description.parameters, "");
+  AddFeed(description.parameters);
   description.parameters.push_back({"ridge", ParameterDescription::Type::kReal, "0.01",
                                     "added to the input covariance, in means of its diagonal", 0, 10});
   description.selector = "attn/mlp";

@@ -6,9 +6,9 @@
 namespace tnb {
 namespace {
 
-class Aqlm : public Stage {
+class Aqlm : public FedStage {
  public:
-  explicit Aqlm(const StageValues& values) : calibration_(values) {
+  explicit Aqlm(const StageValues& values) : FedStage(values) {
     options_.codebooks = values.Integer("codebooks");
     options_.bits = values.Integer("bits");
     options_.group = values.Integer("group");
@@ -16,13 +16,11 @@ class Aqlm : public Stage {
     options_.steps = values.Integer("steps");
   }
 
-  void Prepare(const StageContext& context) override { calibration_.Prepare(context); }
-  Json Report() const override { return calibration_.Report(); }
-
-  LinearReport Apply(LinearSlot& slot) const override {
+ protected:
+  LinearReport Change(LinearSlot& slot, const Statistics& inputs) const override {
     CheckOneMatrix(slot, "aqlm");
-    Additive result = QuantizeAdditive(slot.linear->weight(0)->Dense(),
-                                       calibration_.statistics().InputCovariance(slot), options_);
+    Additive result =
+        QuantizeAdditive(slot.linear->weight(0)->Dense(), inputs.InputCovariance(slot), options_);
     slot.linear->ReplaceWeight(0, MakeCodebookWeight(std::move(result.books)));
     LinearReport report;
     report.detail = {{"relative_output_error", result.loss},
@@ -33,7 +31,6 @@ class Aqlm : public Stage {
 
  private:
   AdditiveOptions options_;
-  Calibrated calibration_;
 };
 
 std::unique_ptr<Stage> Make(const StageValues& values) { return std::make_unique<Aqlm>(values); }
@@ -54,7 +51,7 @@ StageEntry AqlmEntry() {
       {"group", Type::kInteger, "8", "inputs that share a code of each codebook", 1, 64},
       {"rounds", Type::kInteger, "4", "rounds of Adam and search at most", 0, 1000},
       {"steps", Type::kInteger, "50", "steps of Adam on codebooks and scales, a round", 0, 10000}};
-  AddCalibration(description.parameters, "");
+  AddFeed(description.parameters);
   description.selector = "attn/mlp";
   description.reference = "AQLM, arXiv 2401.06118, without its fine-tuning of blocks";
   return {description, &Make};

@@ -104,7 +104,8 @@ TEST_CASE("bytes, and what is refused") {
 
   testing::FixedStatistics statistics({{"blocks.0.qkv.covariance", Covariance(48)}});
   LinearSlot slot = testing::SlotOf("blocks.0.q", LinearKind::kQ, MakeDenseWeight(w));
-  const std::vector<LayerOutcome> outcomes = testing::Compress("aqlm:rounds=1,steps=5", slot, &statistics);
+  const std::vector<LayerOutcome> outcomes =
+      testing::Compress("aqlm:feed=dense,rounds=1,steps=5", slot, &statistics);
   REQUIRE(outcomes.size() == 1);
   CHECK(slot.linear->Describe() == "dense codebook 8: 1x256 + 1x256");
   CHECK(outcomes[0].report.detail.at("relative_output_error").get<double>() < 0.2);

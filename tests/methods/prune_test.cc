@@ -47,9 +47,9 @@ TEST_CASE("wanda and sparsegpt do what their releases do") {
   for (const auto& [name, expected] : golden.at("cases").items()) {
     CAPTURE(name);
     // fp32 against fp64, with a covariance whose condition is about 1e4 after the ridge.
-    CHECK(at::allclose(Pruned("wanda:pattern=" + name, w, &statistics),
+    CHECK(at::allclose(Pruned("wanda:feed=dense,pattern=" + name, w, &statistics),
                        Matrix(expected.at("wanda"), rows).to(at::kFloat), 0, 1e-6));
-    CHECK(at::allclose(Pruned("sparsegpt:pattern=" + name, w, &statistics),
+    CHECK(at::allclose(Pruned("sparsegpt:feed=dense,pattern=" + name, w, &statistics),
                        Matrix(expected.at("sparsegpt"), rows).to(at::kFloat), 1e-3, 1e-3));
   }
 }
@@ -78,7 +78,8 @@ TEST_CASE("knowing the inputs pays, and so does making good") {
   FixedStatistics statistics({{"blocks.0.qkv.covariance", h}});
   for (const std::string pattern : {"unstructured", "2:4", "4:8"}) {
     const auto error = [&](const std::string& method) {
-      const at::Tensor pruned = Pruned(method + ":pattern=" + pattern, w, &statistics);
+      const at::Tensor pruned = Pruned(
+          method + ":pattern=" + pattern + (method == "magnitude" ? "" : ",feed=dense"), w, &statistics);
       CHECK(Zeros(pruned) == Approx(0.5).margin(0.01));
       return OutputError(pruned - w, h);
     };
@@ -157,14 +158,15 @@ TEST_CASE("what pruning refuses") {
   using Catch::Matchers::Contains;
   CHECK_THAT(message("magnitude:pattern=4:8", 12, nullptr), Contains("whole groups"));
   CHECK_THAT(message("wanda", 12, nullptr), Contains("needs calibration statistics"));
-  CHECK_THAT(message("int8+sparsegpt", 12, &statistics), Contains("before the quantizing stage"));
-  CHECK_THAT(message("svd:rank=2+wanda", 12, &statistics), Contains("before the factorizing stage"));
-  CHECK_THAT(message("sparsegpt", 16, &statistics), Contains("another shape"));
+  CHECK_THAT(message("int8+sparsegpt:feed=dense", 12, &statistics), Contains("before the quantizing stage"));
+  CHECK_THAT(message("svd:rank=2+wanda:feed=dense", 12, &statistics),
+             Contains("before the factorizing stage"));
+  CHECK_THAT(message("sparsegpt:feed=dense", 16, &statistics), Contains("another shape"));
   CHECK_THAT(testing::RecipeError("wanda:pattern=2:4,sparsity=0.3"), Contains("pattern=unstructured"));
   CHECK_THAT(testing::RecipeError("magnitude:sparsity=1"), Contains("0.999"));
   // Always-zero inputs lose their column; a covariance that is nothing but zeros is one of these.
   FixedStatistics dead({{"blocks.0.qkv.covariance", at::zeros({12, 12})}});
-  CHECK(message("sparsegpt", 12, &dead) == "(no error)");
+  CHECK(message("sparsegpt:feed=dense", 12, &dead) == "(no error)");
 }
 
 }  // namespace tnb
