@@ -181,14 +181,14 @@ void AddProxies(const Plan& plan, const std::vector<Point>& points, const Option
     }
   }
   ProfileProxies proxies(subject.config, {.name = subject.name, .path = subject.path, .hash = subject.hash},
-                         texts, plan.request.artefacts);
+                         texts, options.data, plan.request.artefacts);
   for (size_t i = 0; i < points.size(); ++i) {
     std::cerr << "profile: proxies of " << points[i].text << ", " << i + 1 << " of " << points.size() << "\n";
     for (const auto& [name, value] : proxies.Of(points[i].place.linears, points[i].text)) {
       profile.points[i].proxies[name] = value;
     }
   }
-  if (texts.empty()) profile.notes.push_back("output errors need a text: --data FILE");
+  if (options.data.empty()) profile.notes.push_back("output errors need a text: --data FILE");
 }
 
 void WriteKeep(const ModelConfig& config, const std::string& methods, const Options& options,
