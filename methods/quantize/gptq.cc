@@ -124,6 +124,10 @@ class Gptq : public Stage {
 
   // What rounding a linear to nearest with every width costs, in bytes and in the metric.
   RateCurve CurveOf(const LinearSlot& slot) const {
+    if (slot.linear->factorized()) {
+      throw Error(ErrorKind::kUnsupported, {"bits=mixed has a width for each matrix", "dense linears",
+                                            slot.linear->Describe(), slot.name, "one width for all cores"});
+    }
     const at::Tensor w = slot.linear->Rebuild();
     const at::Tensor h = inputs_->InputCovariance(slot);
     const at::Tensor g = options_.fisher ? gradients_->OutputCovariance(slot) : at::Tensor();
