@@ -92,8 +92,8 @@ std::vector<at::Tensor> ForwardAll(const std::vector<const Linear*>& linears, co
 std::unique_ptr<Linear> MakeDenseLinear(WeightPtr weight);
 std::unique_ptr<Linear> LoadLinear(const Json& json, const TensorSource& source, const std::string& where);
 
-// W[rows[i], columns[j]] = inner[i, j], int64 permutations of at most 65536 indices; `inner` has no bias. An index is
-// stored in two bytes.
+// W[rows[i], columns[j]] = inner[i, j], int64 permutations of at most 65536 indices; `inner` has no bias. An
+// index is stored in two bytes.
 std::unique_ptr<Linear> MakePermutedLinear(std::unique_ptr<Linear> inner, const at::Tensor& rows,
                                            const at::Tensor& columns);
 
