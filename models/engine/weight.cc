@@ -170,13 +170,13 @@ WeightPtr LoadWeight(const Json& json, const TensorSource& source, const std::st
     dtype = at::kBFloat16;
   } else if (format != "fp32") {
     throw Error(ErrorKind::kData,
-                {
-      "unknown weight format", "fp32, fp16, bf16, blocks, codebook, codes or sparse", format, where,
+                {"unknown weight format", "fp32, fp16, bf16, blocks, codebook, codes or sparse", format,
+                 where, "the artefact comes from another version; compress the model again"});
   }
   const at::Tensor values = source("");
   CheckTensor(values, dtype, {rows, cols}, where);
   CheckFinite(values, where);
   return MakeDenseWeight(values, format == "bf16" ? Activation::kBF16 : Activation::kF32);
-  }
+}
 
 }  // namespace tnb
