@@ -112,9 +112,10 @@ std::vector<Named> Compute() {
     slots.push_back(i + 7);
     positions.push_back(i);
   }
-  StoreKeysValues(k, v, slots, cache.keys(0), cache.values(0));
-  results.push_back(
-      {"attention", Attention(q, {{{{7, count}}, positions, 0}}, cache.keys(0), cache.values(0), 0)});
+  cache.Store(0, k, v, slots);
+  const std::vector<AttentionRun> runs = {{{{7, count}}, positions, 0}};
+  const KvCache::Opened past = cache.Open(0, runs);
+  results.push_back({"attention", Attention(q, runs, past.keys, past.values, 0)});
   return results;
 }
 
