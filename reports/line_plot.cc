@@ -130,7 +130,12 @@ std::vector<double> RoundTicks(double least, double most, int count) {
     if (factor * power >= rough) step = factor * power;
   }
   std::vector<double> ticks;
-  for (double i = std::ceil(least / step); i * step <= most; ++i) ticks.push_back(i == 0 ? 0 : i * step);
+  constexpr double kRounding =
+      1e-9;  // of a step, so that the ends of the range are ticks when they are round
+  const double last = std::floor(most / step + kRounding);
+  for (double i = std::ceil(least / step - kRounding); i <= last; ++i) {
+    ticks.push_back(i == 0 ? 0 : i * step);
+  }
   return ticks;
 }
 
