@@ -173,7 +173,7 @@ TEST_CASE("bench says what it cannot measure") {
            {{"-d", "-1"}, "-d"},
            {{"-p", "0", "-n", "0", "--noise-floor"}, "there are none"},
            {{"--method", "rotate+int8"}, "checkpoint"},
-           {{"--method", "int5"}, "int5"}}) {
+           {{"--method", "int99"}, "int99"}}) {
     std::vector<std::string> all = {"bench", "--model", "./model", "--db", "r.db"};
     all.insert(all.end(), arguments.begin(), arguments.end());
     const Outcome outcome = program.Run(all);

@@ -94,7 +94,7 @@ TEST_CASE("verify takes random weights, and says what it cannot do") {
   for (const auto& [arguments, about] : std::vector<std::pair<std::vector<std::string>, std::string>>{
            {{"verify"}, "subcommand"},
            {{"verify", "nothing"}, "verify --help"},
-           {{"verify", "invariance", "--model", "./model", "--method", "int5"}, "int5"},
+           {{"verify", "invariance", "--model", "./model", "--method", "int99"}, "int99"},
            {{"verify", "invariance", "--weights", "none"}, "--weights"}}) {
     const Outcome outcome = program.Run(arguments);
     CAPTURE(about, outcome.errors);
