@@ -56,6 +56,7 @@ std::string Canonical(const ParameterDescription& parameter, const std::string& 
       (parameter.type == Type::kInteger && number != std::floor(number))) {
     BadValue(parameter, stage, value);
   }
+  if (parameter.type == Type::kInteger) return std::to_string(static_cast<int64_t>(number));
   char text[64];
   const auto written = std::to_chars(text, text + sizeof text, number);
   return std::string(text, written.ptr);

@@ -12,7 +12,7 @@ std::unique_ptr<Stage> Make(const StageValues& values) {
   if (!options.sparse.two_of_four) options.sparse.density = values.Real("density");
   const int64_t cores = values.Integer("cores");
   const std::string text = values.Text("legs");
-  const ChainOptions chain{.closing = 1, .sweeps = values.Integer("sweeps"), .size_name = "chi"};
+  const ChainOptions chain{.closing = 1, .sweeps = SweepsFrom(values), .size_name = "chi"};
   options.forms = [=](const LinearSlot&, int64_t rows, int64_t cols) {
     return Chains({ChooseLegs(text, cores, rows, cols)}, chain);
   };
