@@ -155,7 +155,8 @@ TEST_CASE("ranges shrink where that lowers the weighted error") {
   CHECK(at::equal(SearchShrink(w, h, 4, 64, false), at::ones({4, 1})));
   w[0][3] = 30;  // an outlier whose input is small
   h[3] = 1e-4;
-  CHECK(SearchShrink(w, h, 4, 64, false)[0][0].item<float>() < 0.7F);
+  // Both ends of a range shrink together, so that the low end holds it back.
+  CHECK(SearchShrink(w, h, 4, 64, false)[0][0].item<float>() < 0.9F);
   const at::Tensor some = SearchShrink(at::randn({16, 100}), at::ones({100}), 2, 32, true);
   CHECK(some.sizes() == at::IntArrayRef({16, 4}));
   CHECK(some.min().item<float>() < 1);  // two bits: the tails cost less than the middle
