@@ -13,7 +13,7 @@ namespace tnb {
 struct MachineLimits {
   int threads = 1;
   double read_bytes = 0;  // per second, from memory
-  double f32 = 0;         // operations per second, of matrices that lie in the caches
+  double f32 = 0;         // operations per second, of 480 tokens times the matrices of small models
   double bf16 = 0;        // 0: no bf16 dot products here
   double int8 = 0;
 

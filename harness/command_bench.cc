@@ -91,7 +91,8 @@ Part MachinePart(const std::vector<MachineLimits>& all) {
     part.rows.push_back(RowOf("limit", "", "int8", limits.threads, limits.int8, "op/s"));
   }
   part.table.notes.push_back(
-      "The fastest of five. Limits below are the time to read the stored bytes or to compute, whichever is "
+      "The fastest of several tries, of LibTorch and of tnbench's own kernels. Limits below are the time to "
+      "read the stored bytes or to compute, whichever is "
       "longer.");
   return part;
 }
