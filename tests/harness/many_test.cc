@@ -147,7 +147,14 @@ TEST_CASE("a run is reproduced with its drift, from the base that it had") {
     CHECK(after.data_id == after.id);
     CHECK(after.settings == before.settings);
     REQUIRE(store.Metrics(after.id).size() == store.Metrics(before.id).size());
-    CHECK(store.Metrics(after.id).at(0).value == store.Metrics(before.id).at(0).value);
+    const std::vector<MetricRow> now = store.Metrics(after.id), then = store.Metrics(before.id);
+    int compared = 0;
+    for (size_t i = 0; i < now.size(); ++i) {
+      if (!now[i].protocol_id) continue;  // memory and energy are other ones every time
+      CHECK(now[i].value == then[i].value);
+      ++compared;
+    }
+    CHECK(compared > 0);
     // Without the base's file it is made again.
     std::filesystem::remove(store.Artefact(PhaseOf(store, 1, "compress").data_id)->path);
   }
