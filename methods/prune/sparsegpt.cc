@@ -14,8 +14,6 @@
 namespace tnb {
 namespace {
 
-constexpr int64_t kBlock = 128;  // columns between two updates of all that follow, as in the release
-
 // Upper triangular U with Uᵀ U = (H + ridge * mean(diag H) I)^-1, fp32.
 at::Tensor InverseFactor(const at::Tensor& covariance, double ridge) {
   at::Tensor h = covariance.to(at::kDouble);
@@ -91,7 +89,7 @@ std::unique_ptr<Stage> Make(const StageValues& values) { return std::make_unique
 }  // namespace
 
 PrunedMatrix SparseGpt(const at::Tensor& matrix, const at::Tensor& covariance, const PrunePattern& pattern,
-                       double ridge) {
+                       double ridge, int64_t block_size) {
   const int64_t rows = matrix.size(0), cols = matrix.size(1);
   CheckPattern(pattern, cols);
   at::Tensor h = covariance.to(at::kDouble).clone();
@@ -100,8 +98,8 @@ PrunedMatrix SparseGpt(const at::Tensor& matrix, const at::Tensor& covariance, c
   const at::Tensor u = InverseFactor(h, ridge);
   at::Tensor w = matrix.to(at::kFloat).masked_fill(dead.unsqueeze(0), 0).contiguous();
   at::Tensor kept = at::zeros({rows, cols}, at::kBool);
-  for (int64_t begin = 0; begin < cols; begin += kBlock) {
-    const int64_t count = std::min(kBlock, cols - begin);
+  for (int64_t begin = 0; begin < cols; begin += block_size) {
+    const int64_t count = std::min(block_size, cols - begin);
     at::Tensor block = w.narrow(1, begin, count);
     if (!pattern.structured()) {
       const at::Tensor diagonal = u.diagonal().narrow(0, begin, count);
