@@ -25,7 +25,8 @@ namespace {
 
 // Odd lengths around the sizes that kernels treat in one piece (16, 32, 64).
 constexpr int64_t kLengths[] = {1, 2, 15, 33, 65, 100};
-// In nats: the rounding of fp32 through all blocks, and that of activations.
+// In nats: the rounding of fp32 through all blocks, and that of activations. Found for mpo on stories260K:
+// 4e-5 with fp32 cores, 0.23 with bf16, 0.94 with int8 ones.
 constexpr double kFloatTolerance = 1e-3, kCoarseTolerance = 1;
 
 // `count` tokens of a sequence that are computed now.
