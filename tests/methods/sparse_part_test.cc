@@ -3,6 +3,9 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+#include <vector>
+
 #include "methods/recipe.h"
 #include "tests/methods/forms.h"
 #include "tests/support/catch.h"
@@ -33,11 +36,25 @@ std::string MessageOf(const std::string& recipe, const at::Tensor& w) {
   return "(no error)";
 }
 
-// A few Kronecker products, noise, and spikes that no short network has.
+// Twenty places of a 64 x 48 matrix.
+std::vector<std::pair<int64_t, int64_t>> Places() {
+  at::manual_seed(50);
+  const at::Tensor places = at::randperm(64 * 48);
+  std::vector<std::pair<int64_t, int64_t>> result;
+  for (int64_t i = 0; i < 20; ++i) {
+    const auto place = places[i].item<int64_t>();
+    result.emplace_back(place / 48, place % 48);
+  }
+  return result;
+}
+
+// A Kronecker product, noise, and spikes that no short network has.
 at::Tensor Spiky() {
+  const auto places = Places();
   at::manual_seed(51);
   at::Tensor w = at::kron(at::randn({8, 6}), at::randn({8, 8})) + 0.05 * at::randn({64, 48});
-  for (int64_t i = 0; i < 20; ++i) w[(37 * i) % 64][(11 * i) % 48] = 12 + static_cast<double>(i);
+  double size = 12;
+  for (const auto& [row, col] : places) w[row][col] = size++;
   return w;
 }
 
@@ -52,8 +69,7 @@ TEST_CASE("superweights are exact, and worth their parameters") {
     CAPTURE(recipe);
     CHECK(kept.linear->size().parameters <= static_cast<int64_t>(0.3 * 64 * 48));
     const at::Tensor rebuilt = kept.linear->Rebuild();
-    for (int64_t i = 0; i < 20; ++i) {
-      const int64_t row = (37 * i) % 64, col = (11 * i) % 48;
+    for (const auto& [row, col] : Places()) {
       CHECK(rebuilt[row][col].item<double>() == Approx(w[row][col].item<double>()).epsilon(1e-5));
     }
     CHECK(testing::RelativeError(w, rebuilt) < testing::RelativeError(w, plain.linear->Rebuild()));
