@@ -85,12 +85,15 @@ Plan PlanCells(std::vector<std::string> arguments, const std::vector<Point>& poi
   return ExpandCells(ParseRunArguments(arguments, "the command line"));
 }
 
-// The task that the loss is measured on; "": drift.
+// The task or group that the loss is measured on, as its metrics are recorded.
 std::string TaskOf(const Plan& plan) {
-  const std::vector<std::string>& tasks = plan.request.tasks;
-  if (tasks.size() == 1) return tasks[0];
-  throw Error(ErrorKind::kUsage, {"a profile measures one task or group", "",
-                                  std::to_string(tasks.size()) + " tasks", "--tasks", ""});
+  const std::vector<std::string>& names = plan.request.tasks;
+  if (names.size() != 1) {
+    throw Error(ErrorKind::kUsage, {"a profile measures one task or group", "",
+                                    std::to_string(names.size()) + " tasks", "--tasks", ""});
+  }
+  const TaskSelection selection = SelectTasks(names);
+  return selection.groups.empty() ? LoadTaskSpec(selection.tasks.at(0)).name : selection.groups[0].name;
 }
 
 // Runs the cells; artefacts that were not there before go as soon as they are measured.
