@@ -126,15 +126,19 @@ void AddLayers(const Store& store, ProfilePoint& point, const std::vector<std::s
   }
   double errors = 0;
   size_t known = 0;
+  bool codes = false;
   for (const std::string& name : linears) {
     const auto found = last.find(name);
     if (found == last.end()) continue;
     point.parameters += found->second.parameters;
     point.dense_parameters += found->second.rows * found->second.cols;
+    codes = codes || found->second.codes_bits > 0;
     if (!found->second.relative_error) continue;
     errors += *found->second.relative_error;
     ++known;
   }
+  // Codes are no parameters: of what a quantizer leaves there is no share to keep.
+  if (codes) point.parameters = point.dense_parameters = 0;
   if (known > 0 && known == linears.size())
     point.proxies["weight error"] = errors / static_cast<double>(known);
 }

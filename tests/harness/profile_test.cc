@@ -219,7 +219,8 @@ TEST_CASE("a profile on a task, and what it refuses") {
   REQUIRE(outcome.exit_code == 0);
   const Json tables = ParseJson(outcome.output, "output");
   REQUIRE(tables.size() == 2);
-  CHECK(tables[0]["rows"].size() == 2);  // both blocks
+  CHECK(tables[0]["rows"].size() == 2);       // both blocks
+  CHECK(tables[1]["rows"][0]["kept"] == "");  // codes are no parameters
   CHECK_THAT(tables[0]["caption"].get<std::string>(), Contains("loss of tiny acc"));
   const auto refused = [&](const Names& more) {
     const Outcome bad = program.Run(ProfileArguments(more));
