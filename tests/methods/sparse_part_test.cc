@@ -104,7 +104,11 @@ TEST_CASE("saten in 2:4 stores half of the elements") {
   CHECK(outcome.report.detail.at("sparse_elements") == 64 * 48 / 2);
   const WeightSize sparse = slot.linear->weight(2)->size();
   CHECK(sparse.bytes == 4 * 64 * 48 / 2 + 64 * 48 / 8);
-  CHECK(outcome.relative_error < testing::RelativeError(w, Applied("mpo:keep=0.6@all", w).linear->Rebuild()));
+  CHECK(outcome.relative_error * outcome.relative_error ==
+        Approx(*outcome.report.discarded_weight).epsilon(1e-4));
+  // A tenth is left for the network, which the sparse part has to improve on; no more can be promised.
+  CHECK(outcome.relative_error <
+        0.7 * testing::RelativeError(w, Applied("mpo:keep=0.1@all", w).linear->Rebuild()));
   CHECK_THAT(MessageOf("saten:keep=0.4,pattern=2:4@all", w), Catch::Matchers::Contains("keep above 0.5"));
   CHECK_THAT(MessageOf("saten:keep=0.6,pattern=2:4@all", at::randn({64, 42})),
              Catch::Matchers::Contains("4"));
