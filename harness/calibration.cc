@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "datasets/locate.h"
+#include "harness/training_text.h"
 #include "methods/recipe.h"
 
 namespace tnb {
@@ -47,6 +48,15 @@ std::vector<CalibrationText> CalibrationTexts(const std::string& method,
   std::vector<CalibrationText> texts;
   for (const std::string& name : DataNames(ParseRecipe(method))) {
     texts.push_back(FindCalibrationText(name, data_dir));
+  }
+  return texts;
+}
+
+std::vector<CalibrationText> CalibrationTextsOf(const Json& spec) {
+  std::vector<CalibrationText> texts;
+  for (const Json& text : Optional<Json>(spec, "calibration", Json::array(), "spec")) {
+    texts.push_back({Require<std::string>(text, "name", "spec"), Require<std::string>(text, "path", "spec"),
+                     Require<std::string>(text, "sha256", "spec")});
   }
   return texts;
 }
@@ -99,6 +109,26 @@ const Tokenizer& CalibrationService::tokenizer() {
   }
   if (!tokenizer_) tokenizer_ = LoadTokenizer(source_.tokenizer);
   return *tokenizer_;
+}
+
+CalibrationService CalibrationService::For(ModelParts parts, const std::string& model) const {
+  const std::string made = rewritten_ + (rewritten_.empty() ? "" : " ") + model;
+  return CalibrationService(std::move(parts), source_, made, texts_, folder_, emit_);
+}
+
+TrainingText CalibrationService::Training(const std::string& name) {
+  const CalibrationText& text = Text(name);
+  TrainingText training;
+  training.documents = ReadTrainingDocuments(text.path, source_.tokenizer, tokenizer());
+  int64_t tokens = 0;
+  for (const TrainingDocument& document : training.documents)
+    tokens += static_cast<int64_t>(document.tokens.size());
+  training.identity = {{"name", name},
+                       {"sha256", text.sha256},
+                       {"tokenizer", tokenizer().ContentHash()},
+                       {"documents", training.documents.size()},
+                       {"tokens", tokens}};
+  return training;
 }
 
 std::shared_ptr<const Statistics> CalibrationService::Get(const StatisticsRequest& request) {

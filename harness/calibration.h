@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "harness/phase.h"
+#include "methods/stage.h"
 #include "models/engine/statistics.h"
 
 namespace tnb {
@@ -27,6 +28,9 @@ CalibrationText FindCalibrationText(const std::string& name, const std::filesyst
 std::vector<CalibrationText> CalibrationTexts(const std::string& method,
                                               const std::filesystem::path& data_dir);
 
+// Those in a worker's spec.
+std::vector<CalibrationText> CalibrationTextsOf(const Json& spec);
+
 // The first `count` windows of `length` tokens of a text, tokenized once, without BOS. Error{kData} when the
 // text is too short.
 std::vector<TokenIds> CalibrationWindows(const CalibrationText& text, const Tokenizer& tokenizer,
@@ -42,6 +46,10 @@ class CalibrationService : public StatisticsService {
   std::shared_ptr<const Statistics> Get(const StatisticsRequest& request) override;
   Json Visit(const StatisticsRequest& request, const Walk& walk) override;
   std::string FileContents(const std::string& name) override;
+  // The same text to train on (harness/training_text.h).
+  TrainingText Training(const std::string& name);
+  // The same texts for a model that was made of this one; `model`: what tells it from all others.
+  CalibrationService For(ModelParts parts, const std::string& model) const;
 
  private:
   const CalibrationText& Text(const std::string& name) const;

@@ -89,11 +89,16 @@ std::vector<std::pair<std::string, std::string>> Methods(const RunRequest& reque
   if (labels.empty()) throw Error(ErrorKind::kUsage, "no method given", "tnbench list methods");
   if (!request.base.empty()) labels.insert(labels.begin(), request.base);
   std::vector<std::pair<std::string, std::string>> methods;
-  for (const std::string& label : labels) {
-    const std::string canonical = ParseRecipe(label).text;
+  const auto add = [&](const std::string& canonical, const std::string& label) {
     const bool known = std::any_of(methods.begin(), methods.end(),
                                    [&](const auto& method) { return method.first == canonical; });
     if (!known) methods.emplace_back(canonical, label);
+  };
+  for (const std::string& label : labels) {
+    const Recipe recipe = ParseRecipe(label);
+    const std::string control = request.control ? ControlRecipe(recipe) : "";
+    if (!control.empty()) add(control, ShortRecipe(control));
+    add(recipe.text, label);
   }
   return methods;
 }

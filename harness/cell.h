@@ -33,6 +33,7 @@ struct RunRequest {
   std::string device = "cpu";
   int repetitions = 5;        // of each timing
   std::string base = "fp32";  // run first when not listed; empty: no base
+  bool control = false;       // beside every healed method what the healing does to the uncompressed model
   bool random_weights = false;
   bool force = false;
   std::filesystem::path artefacts;  // empty: CacheFolder()/artefacts

@@ -32,6 +32,7 @@ std::function<int()> DeclareCompare(CLI::App& app);
 std::function<int()> DeclareList(CLI::App& app);
 std::function<int()> DeclareShow(CLI::App& app);
 std::function<int()> DeclareExport(CLI::App& app);
+std::function<int()> DeclareTrain(CLI::App& app);
 std::function<int()> DeclareWorker(CLI::App& app);
 
 std::function<int()> DeclareSweep(CLI::App& app);

@@ -96,6 +96,9 @@ std::shared_ptr<Options> Declare(CLI::App& app) {
   app.add_option("--phases", options->phases, "compress,quality,drift,speed,training (default: all)");
   app.add_option("--base", request.base, "uncompressed method that is run first")->capture_default_str();
   app.add_flag("--no-base", options->no_base, "run nothing but what --method lists");
+  app.add_flag("--control", request.control,
+               "with a healed method also train the uncompressed model on the same tokens: what the text "
+               "alone brings");
   app.add_flag("--force", request.force, "measure again what is measured already");
   app.add_option("--weights", options->weights,
                  "checkpoint, or random: the model's shape with random weights, whose time and memory can be "

@@ -93,6 +93,10 @@ const std::vector<CommandEntry>& Commands() {
        "  tnbench export --table metrics --format csv > metrics.csv\n"
        "  tnbench export 3 --huggingface my-model --dtype bf16",
        false, DeclareExport},
+      {"train", "a small model from the beginning, by a recipe",
+       "  tnbench train recipes/picogpt-dense.json --data-dir DIR\n"
+       "  tnbench train recipes/picogpt-mpo16.json --data-dir DIR --tokens 100000 --output try",
+       false, DeclareTrain},
       {"worker", "one phase in this process, as the driver starts it (spec on standard input)",
        "  tnbench worker speed < spec.json", true, DeclareWorker},
   };

@@ -129,7 +129,7 @@ void CopyTokenizer(const TokenizerSource& source, const fs::path& directory, Exp
 
 ExportedModel ExportHuggingFace(const fs::path& artefact, const fs::path& directory,
                                 const std::string& dtype_name) {
-  const Dtype dtype = DtypeOf(dtype_name);
+  DtypeOf(dtype_name);  // an unknown one is an error before anything is made
   std::error_code failure;
   if (fs::exists(directory, failure) &&
       !(fs::is_directory(directory, failure) && fs::is_empty(directory, failure))) {
@@ -141,6 +141,13 @@ ExportedModel ExportHuggingFace(const fs::path& artefact, const fs::path& direct
     throw Error(ErrorKind::kIo,
                 {"cannot make the folder: " + failure.message(), "", "", directory.string(), ""});
   const Model model = LoadArtefact(artefact);
+  ExportedModel exported = WriteHuggingFace(model, directory, dtype_name);
+  CopyTokenizer(model.source.tokenizer, directory, &exported);
+  return exported;
+}
+
+ExportedModel WriteHuggingFace(const Model& model, const fs::path& directory, const std::string& dtype_name) {
+  const Dtype dtype = DtypeOf(dtype_name);
   ExportedModel exported;
   const Json config = ConfigJson(model.config, dtype.torch);
   Writer writer(directory / "model.safetensors", dtype, 12 * model.config.block_count + 3);
@@ -161,7 +168,6 @@ ExportedModel ExportHuggingFace(const fs::path& artefact, const fs::path& direct
   exported.bytes = writer.Finish();
   WriteFileAtomically(directory / "config.json", config.dump(2) + "\n");
   exported.files = {"config.json", "model.safetensors"};
-  CopyTokenizer(model.source.tokenizer, directory, &exported);
   return exported;
 }
 

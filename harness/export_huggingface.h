@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "models/engine/model.h"
+
 namespace tnb {
 
 struct ExportedModel {
@@ -20,5 +22,9 @@ struct ExportedModel {
 // Error{kData} for weights that are not finite or, in fp16, beyond 65504 (naming the linear).
 ExportedModel ExportHuggingFace(const std::filesystem::path& artefact, const std::filesystem::path& directory,
                                 const std::string& dtype);
+
+// config.json and model.safetensors of a model in memory; the folder exists.
+ExportedModel WriteHuggingFace(const Model& model, const std::filesystem::path& directory,
+                               const std::string& dtype);
 
 }  // namespace tnb

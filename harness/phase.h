@@ -10,9 +10,9 @@
 //
 // Fields of a spec: "model" {"name","path","hash","config","random"}, "method" (canonical text), "artefact"
 // {"path","sha256"}, "data_dir", for quality "done" (harness/resume.h), for drift "base" (as
-// "artefact"), "drift" {"text","data_dir","folder"} and "force", for compress "calibration" (list of
-// {"name","path","sha256"}; absent without), and "settings": everything that can
-// change the phase's numbers; these are also what is stored as PhaseRow::settings.
+// "artefact"), "drift" {"text","data_dir","folder"} and "force", for compress and quality "calibration" (the
+// texts that the method reads, list of {"name","path","sha256"}; absent without), and "settings": everything
+// that can change the phase's numbers; these are also what is stored as PhaseRow::settings.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,6 @@
 // Compress: every linear is read, changed by the method's stages, measured and written before the next one is
-// read, so the peak memory is that of the largest linear, not of the model.
+// read, so the peak memory is that of the largest linear, not of the model; unless a stage needs the whole
+// model: then it is kept from there on (harness/whole_model.h).
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -7,6 +8,8 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -15,6 +18,7 @@
 #include "harness/memory.h"
 #include "harness/phase.h"
 #include "harness/weight_supply.h"
+#include "harness/whole_model.h"
 #include "methods/recipe.h"
 #include "models/engine/artefact.h"
 #include "models/engine/decoder.h"
@@ -40,6 +44,7 @@ WeightSupply SupplyOf(const Json& spec, const Recipe& recipe) {
 struct StageTotal {
   double seconds = 0;
   int64_t linears = 0;
+  Json detail = Json::object();
 };
 
 // Linears whose weights lay on a grid before this method touched them.
@@ -129,26 +134,6 @@ void EmitTotals(Emitter& emit, const ModelConfig& config, const WeightSize& tota
   if (const auto peak = PeakResidentBytes()) count("peak_resident", *peak, "bytes");
 }
 
-// Lets every stage find out what it has to know beforehand. The model is read as often as the stages ask.
-void Prepare(const Json& spec, const WeightSupply& supply, const std::filesystem::path& folder,
-             Recipe& recipe, Emitter& emit) {
-  std::vector<CalibrationText> texts;
-  for (const Json& text : Optional<Json>(spec, "calibration", Json::array(), "spec")) {
-    texts.push_back({Require<std::string>(text, "name", "spec"), Require<std::string>(text, "path", "spec"),
-                     Require<std::string>(text, "sha256", "spec")});
-  }
-  const LinearReader read = [&](const LinearSlot& slot, int64_t rows, int64_t cols) {
-    return supply.Read(slot, rows, cols);
-  };
-  const NormReader norm = [&](const std::string& name, int64_t size) { return supply.Norm(name, size); };
-  CalibrationService statistics({supply.config(), norm, read}, supply.source(), RewritingText(recipe),
-                                std::move(texts), folder, emit);
-  int64_t linears = 0;  // that the stage at hand will look at
-  PrepareRecipe(recipe, &statistics, supply.Visitor(&linears), [&](const std::string& title, int64_t done) {
-    emit.Progress(title, done, linears, "linears");
-  });
-}
-
 }  // namespace
 
 void RunCompress(const Json& spec, Emitter& emit) {
@@ -164,53 +149,93 @@ void RunCompress(const Json& spec, Emitter& emit) {
     throw Error(ErrorKind::kIo, {"cannot create the folder of artefacts: " + failure.message(), "", "",
                                  path.parent_path().string(), "give another one with --artefacts"});
   }
-  Prepare(spec, supply, path.parent_path(), recipe, emit);
-  ArtefactWriter writer(path, supply.config(), supply.source(), recipe.text);
+  const ModelParts parts = supply.Parts();
+  CalibrationService texts(parts, supply.source(), RewritingText(recipe), CalibrationTextsOf(spec),
+                           path.parent_path(), emit);
+  const StageRange streamed = LinearStages(recipe, 0);
+  PrepareStages(recipe, streamed, parts, texts, emit);
+  const bool whole = streamed.end < recipe.stages.size();  // then the model is kept in memory
+  std::optional<ArtefactWriter> writer;
+  if (!whole) writer.emplace(path, supply.config(), supply.source(), recipe.text);
   WeightSize total;
   std::map<size_t, StageTotal> stages;
+  const auto emit_layers = [&](const std::vector<LayerOutcome>& outcomes, const Linear& linear,
+                               const Json& grid, Json layers) {
+    for (const LayerOutcome& outcome : outcomes) {
+      layers.push_back(LayerJson(outcome));
+      stages[outcome.stage].seconds += outcome.seconds;
+      ++stages[outcome.stage].linears;
+    }
+    if (layers.empty()) return;
+    if (const Json cost = LinearCostJson(linear); !cost.is_null()) layers.back()["detail"]["cost"] = cost;
+    if (!grid.is_null()) {
+      for (Json& layer : layers) layer["detail"]["grid"] = grid;
+    }
+    emit.Emit({{"type", "layers"}, {"rows", layers}});
+  };
   const int64_t linears = 7 * supply.config().block_count + (supply.config().tied_head ? 1 : 2);
   int64_t done = 0;
   GridWatch grids;
   const auto norm = [&](const std::string& name, int64_t size) {
     at::Tensor values = supply.Norm(name, size);
-    ApplyRecipeToNorm(recipe, name, values);
-    writer.AddNorm(name, values);
+    ApplyRecipeToNorm(recipe, name, values, streamed);
+    if (writer) writer->AddNorm(name, values);
     total += {.parameters = size, .code_bits = 0, .bytes = 4 * size};
     return values;
   };
-  // Returns no linear: what has been written is not needed any more.
+  // Returns no linear where it has been written: it is not needed any more.
+  std::set<std::string> touched;
   const auto fill = [&](const LinearSlot& place, int64_t rows, int64_t cols) {
     LinearSlot slot = supply.ReadSlot(place, rows, cols);
-    Json layers = Json::array();
     const Json grid = supply.source().random_weights ? Json() : grids.Look(slot);
-    for (const LayerOutcome& outcome : ApplyRecipe(recipe, slot)) {
-      layers.push_back(LayerJson(outcome));
-      stages[outcome.stage].seconds += outcome.seconds;
-      ++stages[outcome.stage].linears;
-    }
-    if (layers.empty()) layers.push_back(UntouchedJson(recipe, slot, rows, cols));
-    if (const Json cost = LinearCostJson(*slot.linear); !cost.is_null())
-      layers.back()["detail"]["cost"] = cost;
-    if (!grid.is_null()) {
-      for (Json& layer : layers) layer["detail"]["grid"] = grid;
-    }
-    writer.AddLinear(slot.name, *slot.linear);
-    total += slot.linear->size();
-    emit.Emit({{"type", "layers"}, {"rows", layers}});
+    const std::vector<LayerOutcome> outcomes = ApplyRecipe(recipe, slot, streamed);
+    if (slot.touched) touched.insert(slot.name);
+    Json untouched = Json::array();
+    const bool later =
+        std::any_of(recipe.stages.begin() + static_cast<std::ptrdiff_t>(streamed.end), recipe.stages.end(),
+                    [&](const RecipeStage& stage) { return stage.Applies(slot); });
+    if (outcomes.empty() && !later) untouched.push_back(UntouchedJson(recipe, slot, rows, cols));
+    emit_layers(outcomes, *slot.linear, grid, untouched);
     emit.Progress("", ++done, linears, "linears");
+    if (whole) return std::move(slot.linear);
+    writer->AddLinear(slot.name, *slot.linear);
+    total += slot.linear->size();
     return std::unique_ptr<Linear>();
   };
-  BuildModel(supply.config(), norm, fill);
-  const CacheCodecPtr cache = CacheOf(recipe, supply.config());
-  if (cache) {
-    writer.SetCache(*cache);
-    total += cache->size();
+  Model model = BuildModel(supply.config(), norm, fill);
+  WholeModelWork work(path);
+  if (whole) {
+    model.source = supply.source();
+    for (LinearSlot* slot : model.Slots()) slot->touched = touched.count(slot->name) > 0;
+    work.Apply(recipe, streamed.end, model, parts, texts, emit,
+               {.linear =
+                    [&](const LinearSlot& slot, const std::vector<LayerOutcome>& outcomes) {
+                      emit_layers(outcomes, *slot.linear, Json(), Json::array());
+                    },
+                .stage =
+                    [&](size_t stage, double seconds, const Json& detail) {
+                      stages[stage].seconds += seconds;
+                      stages[stage].detail = detail;
+                    }});
   }
+  const CacheCodecPtr cache = CacheOf(recipe, supply.config());
+  if (whole) {
+    model.cache = cache;
+    SaveArtefact(path, model, recipe.text);
+    total = model.size();
+  } else {
+    if (cache) {
+      writer->SetCache(*cache);
+      total += cache->size();
+    }
+    writer->Finish();
+  }
+  work.RemoveCheckpoints();
   emit.Metric("cache_token_bytes", static_cast<double>(CacheTokenBytes(supply.config(), cache)), "bytes");
-  writer.Finish();
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   for (size_t i = 0; i < recipe.stages.size(); ++i) {
     Json detail = recipe.stages[i].stage->Report();
+    detail.update(stages[i].detail);
     detail["linears"] = stages[i].linears;
     emit.Emit({{"type", "stage"},
                {"position", i},

@@ -9,6 +9,7 @@
 #include "harness/phase.h"
 #include "harness/plan.h"
 #include "harness/quality_metrics.h"
+#include "harness/trained_overlap.h"
 #include "models/engine/artefact.h"
 #include "models/engine/decoder.h"
 #include "models/engine/scorer.h"
@@ -154,10 +155,12 @@ void RunQuality(const Json& spec, Emitter& emit) {
       longest = std::max(longest, task.window->length);
   }
   LazyModel model(spec, Require<int64_t>(settings, "context_length", kWhere), longest);
+  TrainedOverlap overlap(spec);
   std::map<std::string, FinishedTask> finished;
   for (size_t i = 0; i < names.size(); ++i) {
     const Task task(LoadTaskSpec(names[i]), options);
     finished[task.spec().name] = RunOneTask(task, settings.at("tasks").at(i), done, model, emit);
+    overlap.Report(task, emit);
   }
   ReportGroups(settings, finished, [&](const Json& message) { emit.Emit(message); });
   if (model.loaded()) EmitSettledMemory(emit);

@@ -1,44 +1,76 @@
-// Training: AdamW steps on one fixed batch of random tokens, the same for every method, so that step times
-// and memory can be compared. Formats that store codes cannot be trained yet and say so.
+// Training: AdamW steps on fixed random tokens, the same for every method, so that step times and memory can
+// be compared, in fp32 and with linears in bf16. Formats with codes train their scales, where they have any.
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 
-#include <cmath>
+#include <chrono>
 #include <functional>
+#include <optional>
 
 #include "base/error.h"
 #include "harness/load.h"
 #include "harness/measure.h"
 #include "harness/memory.h"
 #include "harness/phase.h"
-#include "models/engine/training.h"
+#include "models/training/trainer.h"
 
 namespace tnb {
 namespace {
 
-Trainer MakeTrainer(const Model& model) {
+struct StepTimes {
+  double data = 0, forward = 0, backward = 0, optimizer = 0;  // seconds
+  double Step() const { return data + forward + backward + optimizer; }
+};
+
+struct Part {
+  const char* name;
+  double (*seconds)(const StepTimes&);
+};
+
+const Part kParts[] = {
+    {"data_ms", [](const StepTimes& step) { return step.data; }},
+    {"forward_ms", [](const StepTimes& step) { return step.forward; }},
+    {"backward_ms", [](const StepTimes& step) { return step.backward; }},
+    {"optimizer_ms", [](const StepTimes& step) { return step.optimizer; }},
+    {"step_ms", [](const StepTimes& step) { return step.Step(); }},
+};
+
+Trainer MakeTrainer(const Model& model, bool bf16) {
   try {
-    return Trainer(model);
+    return Trainer(model, {.last_rate = 1, .bf16 = bf16});
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::kUnsupported) throw NotMeasured(error.what());
+    if (error.kind() == ErrorKind::kUsage) throw NotMeasured(error.what());  // nothing trains
     throw;
   }
 }
 
-struct Part {
-  const char* name;
-  double (*milliseconds)(const TrainingStepTimes&);
-};
+StepTimes TimeStep(Trainer& trainer, const PackedDocuments& data, int64_t batch) {
+  StepTimes times;
+  const auto start = std::chrono::steady_clock::now();
+  const TrainingBatch tokens = data.Batch(trainer.step(), batch);
+  times.data = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const StepReport report = trainer.Step({tokens});
+  times.forward = report.forward_seconds;
+  times.backward = report.backward_seconds;
+  times.optimizer = report.optimizer_seconds;
+  return times;
+}
 
-const Part kParts[] = {
-    {"forward_ms", [](const TrainingStepTimes& step) { return 1e3 * step.forward_seconds; }},
-    {"backward_ms", [](const TrainingStepTimes& step) { return 1e3 * step.backward_seconds; }},
-    {"optimizer_ms", [](const TrainingStepTimes& step) { return 1e3 * step.optimizer_seconds; }},
-    {"step_ms",
-     [](const TrainingStepTimes& step) {
-       return 1e3 * (step.forward_seconds + step.backward_seconds + step.optimizer_seconds);
-     }},
-};
+void EmitTimes(Emitter& emit, const std::string& variant, const std::vector<StepTimes>& times,
+               int64_t tokens) {
+  for (const Part& part : kParts) {
+    std::vector<Sample> samples;
+    for (const StepTimes& step : times) {
+      samples.push_back({.seconds = part.seconds(step), .value = 1e3 * part.seconds(step)});
+    }
+    EmitSamples(emit, part.name, variant, "ms", samples);
+  }
+  std::vector<Sample> rates;
+  for (const StepTimes& step : times) {
+    rates.push_back({.seconds = step.Step(), .value = static_cast<double>(tokens) / step.Step()});
+  }
+  EmitSamples(emit, "training_tokens", variant, "tokens/s", rates);
+}
 
 }  // namespace
 
@@ -51,38 +83,34 @@ void RunTraining(const Json& spec, Emitter& emit) {
   const Model model = LoadArtefactOf(spec);
   const int64_t length =
       std::min(Require<int64_t>(settings, "length", "spec"), model.config.context_length - 1);
-  Trainer trainer = MakeTrainer(model);
   auto generator = at::make_generator<at::CPUGeneratorImpl>(Require<uint64_t>(settings, "seed", "spec"));
-  const at::Tensor tokens =
-      at::randint(model.config.vocabulary_size, {batch, length + 1}, generator, at::kLong);
-  std::vector<TrainingStepTimes> times;
-  for (int64_t step = 0; step <= steps; ++step) {
-    const TrainingStepTimes taken = trainer.Step(tokens);
-    if (!std::isfinite(taken.loss)) {
-      throw Error(ErrorKind::kData,
-                  {"the loss is not a number", "", "", "training step " + std::to_string(step), ""});
+  const at::Tensor random =
+      at::randint(model.config.vocabulary_size, {batch * length + 1}, generator, at::kInt);
+  const TrainingDocument document = {
+      TokenIds(random.const_data_ptr<int32_t>(), random.const_data_ptr<int32_t>() + random.numel()), {}};
+  const PackedDocuments data({document}, length, 0);
+  int64_t done = 0;
+  for (const bool bf16 : {false, true}) {
+    Trainer trainer = MakeTrainer(model, bf16);
+    std::vector<StepTimes> times;
+    for (int64_t step = 0; step <= steps; ++step) {
+      const StepTimes taken = TimeStep(trainer, data, batch);
+      if (step > 0) times.push_back(taken);  // the first one warms up
+      emit.Progress("", ++done, 2 * (steps + 1), "steps");
     }
-    if (step > 0) times.push_back(taken);  // the first one warms up
-    emit.Progress("", step + 1, steps + 1, "steps");
+    EmitTimes(emit, bf16 ? "bf16" : "", times, batch * length);
+    if (bf16) continue;
+    const auto bytes = [&](const char* name, int64_t value) {
+      emit.Metric(name, static_cast<double>(value), "bytes");
+    };
+    emit.Metric("trained_parameters", static_cast<double>(trainer.parameters()), "parameters");
+    bytes("gradient_bytes", trainer.gradient_bytes());
+    bytes("optimizer_bytes", trainer.optimizer_bytes());
+    // What each of several data-parallel workers puts into the sum of all gradients, once a step.
+    bytes("all_reduce_bytes", trainer.gradient_bytes());
+    EmitBytes(emit, "peak_resident", PeakResidentBytes());
+    EmitSettledMemory(emit);
   }
-  for (const Part& part : kParts) {
-    std::vector<Sample> samples;
-    for (const TrainingStepTimes& step : times) {
-      samples.push_back({.seconds = part.milliseconds(step) / 1e3, .value = part.milliseconds(step)});
-    }
-    EmitSamples(emit, part.name, "", "ms", samples);
-  }
-  std::vector<Sample> rates;
-  for (const TrainingStepTimes& step : times) {
-    const double seconds = kParts[3].milliseconds(step) / 1e3;
-    rates.push_back({.seconds = seconds, .value = static_cast<double>(batch * length) / seconds});
-  }
-  EmitSamples(emit, "training_tokens", "", "tokens/s", rates);
-  emit.Metric("trained_parameters", static_cast<double>(trainer.parameters()), "parameters");
-  emit.Metric("gradient_bytes", static_cast<double>(trainer.gradient_bytes()), "bytes");
-  emit.Metric("optimizer_bytes", static_cast<double>(trainer.optimizer_bytes()), "bytes");
-  EmitBytes(emit, "peak_resident", PeakResidentBytes());
-  EmitSettledMemory(emit);
 }
 
 }  // namespace tnb

@@ -111,7 +111,7 @@ Json WorkerSpec(const Plan& plan, const PlannedCell& cell, const std::string& ph
                {"artefact", {{"path", artefact.path}, {"sha256", artefact.sha256}}},
                {"threads", plan.request.threads},
                {"settings", settings}};
-  if (phase == "compress") {
+  if (phase == "compress" || phase == "quality") {
     for (const CalibrationText& text : CalibrationTexts(cell.method, plan.request.data_dir)) {
       spec["calibration"].push_back({{"name", text.name}, {"path", text.path}, {"sha256", text.sha256}});
     }

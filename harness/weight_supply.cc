@@ -52,11 +52,25 @@ LinearSlot WeightSupply::ReadSlot(const LinearSlot& place, int64_t rows, int64_t
   return slot;
 }
 
-VisitLinears WeightSupply::Visitor(int64_t* count) const {
-  return [this, count](const auto& wanted, const auto& visit) {
+ModelParts WeightSupply::Parts() const {
+  return {config_, [this](const std::string& name, int64_t size) { return Norm(name, size); },
+          [this](const LinearSlot& slot, int64_t rows, int64_t cols) { return Read(slot, rows, cols); }};
+}
+
+VisitLinears WeightSupply::Visitor(int64_t* count) const { return VisitorOf(Parts(), count); }
+
+// The number of a slot in the order of Model::Slots.
+uint64_t WeightSupply::PlaceOf(const LinearSlot& slot) const {
+  if (slot.kind == LinearKind::kEmbedding) return 0;
+  if (slot.kind == LinearKind::kHead) return 1 + 7 * static_cast<uint64_t>(config_.block_count);
+  return 1 + 7 * static_cast<uint64_t>(slot.block) + static_cast<uint64_t>(slot.kind);
+}
+
+VisitLinears VisitorOf(const ModelParts& parts, int64_t* count) {
+  return [parts, count](const auto& wanted, const auto& visit) {
     const auto for_each = [&](const auto& take) {
       BuildModel(
-          config_, [](const std::string&, int64_t) { return at::Tensor(); },
+          parts.config, [](const std::string&, int64_t) { return at::Tensor(); },
           [&](const LinearSlot& place, int64_t rows, int64_t cols) {
             if (wanted(place)) take(place, rows, cols);
             return std::unique_ptr<Linear>();
@@ -67,20 +81,22 @@ VisitLinears WeightSupply::Visitor(int64_t* count) const {
       for_each([&](const LinearSlot&, int64_t, int64_t) { ++*count; });
     }
     for_each([&](const LinearSlot& place, int64_t rows, int64_t cols) {
-      LinearSlot slot = ReadSlot(place, rows, cols);
+      LinearSlot slot;
+      slot.name = place.name;
+      slot.kind = place.kind;
+      slot.block = place.block;
+      slot.linear = parts.linear(place, rows, cols);
       visit(slot);
     });
   };
 }
 
-// The number of a slot in the order of Model::Slots.
-uint64_t WeightSupply::PlaceOf(const LinearSlot& slot) const {
-  if (slot.kind == LinearKind::kEmbedding) return 0;
-  if (slot.kind == LinearKind::kHead) return 1 + 7 * static_cast<uint64_t>(config_.block_count);
-  return 1 + 7 * static_cast<uint64_t>(slot.block) + static_cast<uint64_t>(slot.kind);
-}
-
 Model CompressInMemory(const WeightSupply& supply, Recipe& recipe) {
+  if (LinearStages(recipe, 0).end < recipe.stages.size()) {
+    throw Error(ErrorKind::kUnsupported,
+                {"a method that trains needs a text and is not compressed here", "stages on linears",
+                 recipe.text, "", "compress it with tnbench run"});
+  }
   PrepareRecipe(recipe, nullptr, supply.Visitor(nullptr));
   Model model = BuildModel(
       supply.config(),

@@ -29,6 +29,8 @@ class WeightSupply {
   // The place with its linear, as a slot of its own.
   LinearSlot ReadSlot(const LinearSlot& place, int64_t rows, int64_t cols) const;
 
+  // What stages look at; the supply must outlive it.
+  ModelParts Parts() const;
   // For PrepareRecipe. `count`, unless null, becomes the number of linears that are about to be visited.
   VisitLinears Visitor(int64_t* count) const;
 
@@ -41,7 +43,10 @@ class WeightSupply {
   uint64_t seed_ = 0;
 };
 
-// The whole model in memory, compressed; for recipes without calibration.
+// The linears of any model for PrepareRecipe; `count` as above.
+VisitLinears VisitorOf(const ModelParts& parts, int64_t* count);
+
+// The whole model in memory, compressed; for recipes without calibration and training.
 Model CompressInMemory(const WeightSupply& supply, Recipe& recipe);
 
 }  // namespace tnb

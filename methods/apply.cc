@@ -30,15 +30,36 @@ CacheCodecPtr CacheOf(const Recipe& recipe, const ModelConfig& config) {
   return nullptr;
 }
 
-namespace {
-
-bool Applies(const RecipeStage& stage, const LinearSlot& slot) {
-  if (stage.rewriting() != nullptr || stage.cache() != nullptr || !stage.selector.Matches(slot)) return false;
+bool RecipeStage::Applies(const LinearSlot& slot) const {
+  const bool linears = rewriting() == nullptr && cache() == nullptr && whole_model() == nullptr;
+  if (!linears || !selector.Matches(slot)) return false;
   if (slot.kind != LinearKind::kEmbedding) return true;
-  const StageDescription& description = stage.entry->description;
-  return description.takes_embedding &&
-         (!description.embedding_by_name || stage.selector.MentionsEmbedding());
+  return entry->description.takes_embedding &&
+         (!entry->description.embedding_by_name || selector.MentionsEmbedding());
 }
+
+StageRange LinearStages(const Recipe& recipe, size_t begin) {
+  size_t end = begin;
+  while (end < recipe.stages.size() && recipe.stages[end].whole_model() == nullptr) ++end;
+  return {begin, end};
+}
+
+std::string ControlRecipe(const Recipe& recipe) {
+  std::string text;
+  bool trains = false, compresses = false;
+  for (const RecipeStage& stage : recipe.stages) {
+    const bool whole = stage.whole_model() != nullptr;
+    trains = trains || whole;
+    if (whole || stage.rewriting() != nullptr) {
+      text += (text.empty() ? "" : "+") + stage.text;
+    } else {
+      compresses = true;
+    }
+  }
+  return trains && compresses ? text : "";
+}
+
+namespace {
 
 std::vector<std::string> DataNamesOf(const RecipeStage& stage) {
   std::vector<std::string> names;
@@ -74,7 +95,7 @@ LinearReport ApplyStage(const RecipeStage& stage, LinearSlot& slot) {
 
 // Applies a stage that was not prepared, to see what becomes of sizes.
 void ApplyUnprepared(const RecipeStage& stage, LinearSlot& slot) {
-  if (!Applies(stage, slot)) return;
+  if (!stage.Applies(slot)) return;
   if (!DataNamesOf(stage).empty()) {
     throw Error(ErrorKind::kUnsupported,
                 {"a budget has to know what later stages make of the sizes", "stages without calibration",
@@ -87,26 +108,28 @@ void ApplyUnprepared(const RecipeStage& stage, LinearSlot& slot) {
 }  // namespace
 
 void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLinears& visit_linears,
-                   const std::function<void(const std::string& title, int64_t done)>& progress) {
-  for (size_t i = 0; i < recipe.stages.size(); ++i) {
+                   const std::function<void(const std::string& title, int64_t done)>& progress,
+                   StageRange range) {
+  range.end = std::min(range.end, recipe.stages.size());
+  for (size_t i = range.begin; i < range.end; ++i) {
     const RecipeStage& stage = recipe.stages[i];
     StageContext context;
     context.statistics = statistics;
     context.progress = progress;
     const auto look_only = [&](const LinearSlot& place) {
-      context.down = context.down || (place.kind == LinearKind::kDown && Applies(stage, place));
+      context.down = context.down || (place.kind == LinearKind::kDown && stage.Applies(place));
       return false;
     };
     visit_linears(look_only, [](LinearSlot&) {});
     context.for_each = [&](const std::function<void(const LinearSlot&)>& visit) {
-      const auto wanted = [&](const LinearSlot& place) { return Applies(stage, place); };
+      const auto wanted = [&](const LinearSlot& place) { return stage.Applies(place); };
       visit_linears(wanted, [&](LinearSlot& slot) {
-        for (size_t before = 0; before < i; ++before) {
-          if (!Applies(recipe.stages[before], slot)) continue;
+        for (size_t before = range.begin; before < i; ++before) {
+          if (!recipe.stages[before].Applies(slot)) continue;
           ApplyStage(recipe.stages[before], slot);
           slot.touched = true;
         }
-        if (!Applies(stage, slot)) return;  // touched by now
+        if (!stage.Applies(slot)) return;  // touched by now
         try {
           visit(slot);
         } catch (const Error& error) {
@@ -122,14 +145,14 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
       }
       Walk walk;
       walk.prepare = [&](LinearSlot& slot) {
-        for (size_t before = 0; before < i; ++before) {
-          if (!Applies(recipe.stages[before], slot)) continue;
+        for (size_t before = range.begin; before < i; ++before) {
+          if (!recipe.stages[before].Applies(slot)) continue;
           ApplyStage(recipe.stages[before], slot);
           slot.touched = true;
         }
       };
       walk.change = [&](LinearSlot& slot, const Statistics& inputs) {
-        if (!Applies(stage, slot)) return;
+        if (!stage.Applies(slot)) return;
         try {
           change(slot, inputs);
         } catch (const Error& error) {
@@ -140,21 +163,20 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
     };
     context.apply_later_stages = [&](LinearSlot& slot) {
       slot.touched = true;
-      for (size_t j = i + 1; j < recipe.stages.size(); ++j) ApplyUnprepared(recipe.stages[j], slot);
+      for (size_t j = i + 1; j < range.end; ++j) ApplyUnprepared(recipe.stages[j], slot);
     };
     context.others = [&] {
       OtherLinears others;
       visit_linears([](const LinearSlot&) { return true; },
                     [&](LinearSlot& slot) {
                       others.dense_parameters += slot.linear->out_features() * slot.linear->in_features();
-                      for (size_t j = 0; j < i; ++j) {
-                        if (!Applies(recipe.stages[j], slot)) continue;
+                      for (size_t j = range.begin; j < i; ++j) {
+                        if (!recipe.stages[j].Applies(slot)) continue;
                         ApplyStage(recipe.stages[j], slot);
                         slot.touched = true;
                       }
-                      if (Applies(stage, slot)) return;
-                      for (size_t j = i + 1; j < recipe.stages.size(); ++j)
-                        ApplyUnprepared(recipe.stages[j], slot);
+                      if (stage.Applies(slot)) return;
+                      for (size_t j = i + 1; j < range.end; ++j) ApplyUnprepared(recipe.stages[j], slot);
                       others.size += slot.linear->size();
                     });
       return others;
@@ -177,8 +199,9 @@ std::vector<std::string> DataNames(const Recipe& recipe) {
   return names;
 }
 
-void ApplyRecipeToNorm(const Recipe& recipe, const std::string& name, at::Tensor& gain) {
-  for (const RecipeStage& stage : recipe.stages) stage.stage->ApplyToNorm(name, gain);
+void ApplyRecipeToNorm(const Recipe& recipe, const std::string& name, at::Tensor& gain, StageRange range) {
+  for (size_t i = range.begin; i < std::min(range.end, recipe.stages.size()); ++i)
+    recipe.stages[i].stage->ApplyToNorm(name, gain);
 }
 
 void Stage::ApplyToNorm(const std::string&, at::Tensor&) const {}
@@ -212,12 +235,12 @@ double RelativeOutputError(const at::Tensor& difference, const at::Tensor& w, co
   return before > 0 ? std::sqrt(error / before) : std::sqrt(error);
 }
 
-std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot) {
+std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot, StageRange range) {
   std::vector<LayerOutcome> outcomes;
   at::Tensor original;
-  for (size_t i = 0; i < recipe.stages.size(); ++i) {
+  for (size_t i = range.begin; i < std::min(range.end, recipe.stages.size()); ++i) {
     const RecipeStage& stage = recipe.stages[i];
-    if (!Applies(stage, slot)) continue;
+    if (!stage.Applies(slot)) continue;
     if (!original.defined()) original = slot.linear->Rebuild();
     LayerOutcome outcome;
     outcome.stage = i;

@@ -50,10 +50,17 @@ std::string Canonical(const ParameterDescription& parameter, const std::string& 
     return value;
   }
   double number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size() || !std::isfinite(number) ||
-      number < parameter.least || number > parameter.most ||
-      (parameter.type == Type::kInteger && number != std::floor(number))) {
+  const char* const last = value.data() + value.size();
+  auto [end, error] = std::from_chars(value.data(), last, number);
+  if (error == std::errc() && parameter.type == Type::kInteger && end + 1 == last) {  // 57k, 2M
+    const double factor = *end == 'k' ? 1e3 : *end == 'M' ? 1e6 : 0;
+    if (factor > 0) {
+      number = std::round(number * factor);
+      ++end;
+    }
+  }
+  if (error != std::errc() || end != last || !std::isfinite(number) || number < parameter.least ||
+      number > parameter.most || (parameter.type == Type::kInteger && number != std::floor(number))) {
     BadValue(parameter, stage, value);
   }
   if (parameter.type == Type::kInteger) return std::to_string(static_cast<int64_t>(number));

@@ -4,9 +4,11 @@
 //   |
 //              blocks(a-b) | untouched | re(REGEX)
 // Items of one kind widen a selector (q/k), blocks(..) narrows it (q/blocks(3-5): q of blocks 3 to 5).
-// Stages that rewrite the model (fold-norms, rotate) stand first.
+// Stages that rewrite the model (fold-norms, rotate) stand first. One that changes the whole model (heal)
+// stands where it works: "svd+heal+int8".
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,10 +38,13 @@ struct RecipeStage {
   std::string text;  // canonical: every parameter with its value, sorted; selector always present
   std::unique_ptr<Stage> stage;
 
-  // The stage, if it is one that rewrites the model; else null.
+  // The stage, if it is one of these kinds; else null.
   const RewritingStage* rewriting() const { return dynamic_cast<const RewritingStage*>(stage.get()); }
   // The stage, if it is one for the key-value cache; else null.
   const CacheStage* cache() const { return dynamic_cast<const CacheStage*>(stage.get()); }
+  const WholeModelStage* whole_model() const { return dynamic_cast<const WholeModelStage*>(stage.get()); }
+  // Whether the stage changes this linear by Stage::Apply.
+  bool Applies(const LinearSlot& slot) const;
 };
 
 struct Recipe {
@@ -72,6 +77,16 @@ std::string RewritingText(const Recipe& recipe);
 
 // The format of the key-value cache that the recipe asks for, after PrepareRecipe; null: fp32.
 CacheCodecPtr CacheOf(const Recipe& recipe, const ModelConfig& config);
+// The stages [begin, end) of a recipe.
+struct StageRange {
+  size_t begin = 0, end = SIZE_MAX;
+};
+// From `begin` on: the stages up to the next one that changes the whole model.
+StageRange LinearStages(const Recipe& recipe, size_t begin);
+
+// The recipe that does to the uncompressed model what this one does to the compressed model as a whole: what
+// training alone brings. Empty when nothing here trains, or when nothing is compressed.
+std::string ControlRecipe(const Recipe& recipe);
 
 // What one stage did to one linear.
 struct LayerOutcome {
@@ -80,7 +95,7 @@ struct LayerOutcome {
   std::string format;  // Linear::Describe()
   int64_t rows = 0, cols = 0;
   WeightSize size;
-  double relative_error = 0;     // |W - W'|_F / |W|_F against the original W
+  double relative_error = 0;     // |W - W'|_F / |W|_F against W before the first stage of the range
   double mean_square_error = 0;  // of an element of W
   double seconds = 0;
   LinearReport report;
@@ -89,18 +104,20 @@ struct LayerOutcome {
 // Calls `visit` with every linear of the base model for whose place `wanted` holds, in order.
 using VisitLinears = std::function<void(const std::function<bool(const LinearSlot& place)>& wanted,
                                         const std::function<void(LinearSlot& slot)>& visit)>;
-// Stage::Prepare of every stage, in order, each with the linears as the stages before leave them.
+// Stage::Prepare of every stage of the range, in order, each with the linears as those before leave them.
 // `statistics` may be null.
 void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLinears& visit_linears,
-                   const std::function<void(const std::string& title, int64_t done)>& progress = {});
+                   const std::function<void(const std::string& title, int64_t done)>& progress = {},
+                   StageRange range = {});
 
 // The gain of a norm as the stages leave it.
-void ApplyRecipeToNorm(const Recipe& recipe, const std::string& name, at::Tensor& gain);
+void ApplyRecipeToNorm(const Recipe& recipe, const std::string& name, at::Tensor& gain,
+                       StageRange range = {});
 
 // Names of the files that stages read, each once: calibration texts (`data`) and layer profiles (`profile`).
 std::vector<std::string> DataNames(const Recipe& recipe);
 
-// Applies every stage of the recipe that matches, in order, to one slot.
-std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot);
+// Applies every stage of the range that matches, in order, to one slot.
+std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot, StageRange range = {});
 
 }  // namespace tnb

@@ -8,6 +8,7 @@
 #include "methods/factorize/saten.h"
 #include "methods/factorize/svd.h"
 #include "methods/factorize/tucker.h"
+#include "methods/heal/heal.h"
 #include "methods/prune/prune.h"
 #include "methods/quantize/gguf.h"
 #include "methods/quantize/gptq.h"
@@ -76,6 +77,8 @@ const std::vector<StageEntry>& StageRegistry() {
       // equivalent models
       FoldNormsEntry(),
       RotateEntry(),
+      // training
+      HealEntry(),
   };
   return entries;
 }

@@ -5,12 +5,14 @@
 // A Stage changes linears (factorizations) or weights (storage formats), one after the other, so that a large
 // model streams through linear by linear. What a stage has to know beforehand, statistics of a calibration
 // text or how a budget is shared among all linears, it finds out in Prepare.
-// A RewritingStage makes another checkpoint of the model before the first linear is read. A CacheStage
-// changes how keys and values are stored while the model decodes.
+// A RewritingStage makes another checkpoint of the model before the first linear is read. A WholeModelStage
+// changes the whole compressed model at once: from the first one on, the model is held in memory. A
+// CacheStage changes how keys and values are stored while the model decodes.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,6 +22,7 @@
 #include "base/json.h"
 #include "models/engine/model.h"
 #include "models/engine/statistics.h"
+#include "models/training/batch.h"
 
 namespace tnb {
 
@@ -142,6 +145,35 @@ class CacheStage : public Stage {
 // sqrt(tr(D H Dᵀ) / tr(W H Wᵀ)): how much of a linear's output an error D of its matrix W [out, in] is, by
 // the covariance H = E[x xᵀ] of its inputs.
 double RelativeOutputError(const at::Tensor& difference, const at::Tensor& w, const at::Tensor& covariance);
+
+// A text to train on, as the model's tokenizer reads it.
+struct TrainingText {
+  std::vector<TrainingDocument> documents;
+  Json identity;  // for the record: name, hashes of text and tokenizer, documents, tokens
+};
+
+// What a stage may use that changes the whole model.
+struct WholeModelContext {
+  ModelParts original;  // the uncompressed model, as the rewriting stages made it
+  std::function<TrainingText(const std::string& name)> text;
+  std::function<bool(const LinearSlot& slot)> selected;  // by the stage's selector
+  // What the stage's result depends on besides the model at hand, its own values and the text: the original.
+  std::string identity;
+  std::filesystem::path checkpoint;     // where an unfinished training is kept; empty: nowhere
+  double checkpoint_seconds = 120;      // how often
+  std::function<int64_t()> peak_bytes;  // of this process; may be empty
+  std::function<void(const std::string& title, int64_t done, int64_t total, const std::string& unit)>
+      progress;
+};
+
+// A stage that changes the whole model, as the stages before left it. Any stages may follow; those with
+// statistics see the changed model.
+class WholeModelStage : public Stage {
+ public:
+  // Returns what it did, for the record.
+  virtual Json ApplyToModel(Model& model, const WholeModelContext& context) const = 0;
+  LinearReport Apply(LinearSlot&) const final { return {}; }
+};
 
 // Name, description and maker of a stage: one entry of the list in registry.cc.
 struct StageEntry {

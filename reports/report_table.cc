@@ -10,6 +10,7 @@
 #include "reports/compare.h"
 #include "reports/compare_numbers.h"
 #include "reports/flips.h"
+#include "reports/heal_notes.h"
 #include "reports/numbers.h"
 #include "reports/quality_notes.h"
 #include "reports/report_parts.h"
@@ -223,6 +224,7 @@ Table MakeTable(const Store& store, const std::vector<ReportRow>& rows, const Re
     for (std::string& note : TextNotes({row.run}, row.base)) table.notes.push_back(std::move(note));
   }
   for (std::string& note : GridNotes(runs)) table.notes.push_back(std::move(note));
+  for (std::string& note : HealNotes(store, runs, options)) table.notes.push_back(std::move(note));
   AddReasons(runs, options, table);
   if (!by_model) AddLabels(runs, options, table);
   if (options.move_constants) MoveConstants(2, table);

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "reports/cost.h"
 #include "reports/flips.h"
+#include "reports/heal_notes.h"
 #include "reports/numbers.h"
 #include "reports/run_data.h"
 #include "reports/table.h"
@@ -270,6 +271,8 @@ std::string PhaseText(const Store& store, const PhaseRow& phase) {
   if (!settings.empty()) text += "  settings " + settings.dump() + "\n";
   for (const StageRow& row : store.Stages(phase.data_id)) {
     text += fmt::format("  stage {}: {} in {}\n", row.position, row.text, FormatDuration(row.seconds));
+    if (const std::string curve = CurveText(row.detail); !curve.empty())
+      text += fmt::format("    {}\n", curve);
   }
   text += LayersText(store.Layers(phase.data_id));
   if (const auto artefact = store.Artefact(phase.data_id)) {

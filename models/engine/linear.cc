@@ -64,15 +64,6 @@ Json SaveWeight(const Weight& weight, const TensorSink& sink) {
   return json;
 }
 
-at::Tensor TrainableValues(const Weight& weight) {
-  if (weight.size().code_bits > 0 || weight.Kept().defined()) {
-    throw Error(ErrorKind::kUnsupported,
-                {"weights stored as " + weight.format() + " cannot be trained", "floating-point weights",
-                 weight.format(), "", "leave the quantizing stage out, or train before it"});
-  }
-  return weight.Dense();
-}
-
 namespace {
 
 class DenseLinear : public Linear {
@@ -90,9 +81,8 @@ class DenseLinear : public Linear {
   int64_t weight_count() const override { return 1; }
   const WeightPtr& weight(int64_t) const override { return weight_; }
   void ReplaceWeight(int64_t, WeightPtr weight) override { weight_ = std::move(weight); }
-  std::vector<at::Tensor> TrainableTensors() const override { return {TrainableValues(*weight_)}; }
-  at::Tensor ForwardWith(const std::vector<at::Tensor>& tensors, const at::Tensor& x) const override {
-    return at::linear(x, tensors[0]);
+  at::Tensor ForwardWith(const std::vector<at::Tensor>& matrices, const at::Tensor& x) const override {
+    return at::linear(x, matrices[0]);
   }
   at::Tensor RowsWith(const std::vector<at::Tensor>& tensors, const at::Tensor& index) const override {
     return at::embedding(tensors[0], index);

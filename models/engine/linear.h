@@ -68,11 +68,10 @@ class Linear {
   const at::Tensor& bias() const { return bias_; }
   void set_bias(at::Tensor bias) { bias_ = std::move(bias); }
 
-  // Differentiable form for training: leaf tensors (fp32) of all trainable scalars, and a forward over them.
-  // Throws Error{kUnsupported} when a weight stores codes (its scalars cannot be trained yet).
-  virtual std::vector<at::Tensor> TrainableTensors() const = 0;
-  virtual at::Tensor ForwardWith(const std::vector<at::Tensor>& tensors, const at::Tensor& x) const = 0;
-  virtual at::Tensor RowsWith(const std::vector<at::Tensor>& tensors, const at::Tensor& index) const = 0;
+  // Differentiable forms for training, without the bias: over one matrix a weight (Weight::DenseOf), all of
+  // one dtype, which is that of x.
+  virtual at::Tensor ForwardWith(const std::vector<at::Tensor>& matrices, const at::Tensor& x) const = 0;
+  virtual at::Tensor RowsWith(const std::vector<at::Tensor>& matrices, const at::Tensor& index) const = 0;
 
   Json Save(const TensorSink& sink) const;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/hash.h"
 
 namespace tnb {
 
@@ -57,6 +58,28 @@ bool Model::factorized() const {
   const auto slots = Slots();
   return std::any_of(slots.begin(), slots.end(),
                      [](const LinearSlot* slot) { return slot->linear->factorized(); });
+}
+
+std::string ContentHash(const Model& model) {
+  Sha256 hash;
+  const auto add = [&](const std::string& name, const at::Tensor& tensor) {
+    const at::Tensor values = tensor.contiguous();
+    hash.Update(name);
+    hash.Update(values.const_data_ptr(), values.nbytes());
+  };
+  for (const LinearSlot* slot : model.Slots()) {
+    hash.Update(slot->linear
+                    ->Save([&](const std::string& suffix, const at::Tensor& values) {
+                      add(slot->name + suffix, values);
+                    })
+                    .dump());
+  }
+  for (const Block& block : model.blocks) {
+    add("norm", block.attention_norm);
+    add("norm", block.mlp_norm);
+  }
+  add("norm", model.final_norm);
+  return hash.Hex();
 }
 
 Kernel Model::kernel() const {

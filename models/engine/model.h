@@ -69,6 +69,9 @@ class Model {
   Kernel kernel() const;
 };
 
+// SHA-256 over everything that is stored: what the weights, norms and biases are and hold.
+std::string ContentHash(const Model& model);
+
 // Where the parts of a model come from: a norm by name, and the linear of a slot (whose own linear is null).
 using NormReader = std::function<at::Tensor(const std::string& name, int64_t size)>;
 using LinearReader =

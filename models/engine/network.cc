@@ -166,16 +166,10 @@ class NetworkLinear : public Linear {
     cores_.at(static_cast<size_t>(index)).weight = std::move(weight);
   }
 
-  std::vector<at::Tensor> TrainableTensors() const override {
-    std::vector<at::Tensor> tensors;
-    for (const Core& core : cores_) tensors.push_back(TrainableValues(*core.weight));
-    return tensors;
-  }
-
-  at::Tensor ForwardWith(const std::vector<at::Tensor>& tensors, const at::Tensor& x) const override {
-    if (Choose(x.size(0)) == Execution::kRebuilt) return at::linear(x, RebuildFrom(tensors));
+  at::Tensor ForwardWith(const std::vector<at::Tensor>& matrices, const at::Tensor& x) const override {
+    if (Choose(x.size(0)) == Execution::kRebuilt) return at::linear(x, RebuildFrom(matrices));
     return ContractWith(
-        x, [&](size_t index, const at::Tensor& rows) { return at::linear(rows, tensors[index]); });
+        x, [&](size_t index, const at::Tensor& rows) { return at::linear(rows, matrices[index]); });
   }
 
  protected:

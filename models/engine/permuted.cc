@@ -54,7 +54,6 @@ class PermutedLinear : public Linear {
     return {.parameters = 0, .code_bits = 16 * count, .bytes = 2 * count};
   }
 
-  std::vector<at::Tensor> TrainableTensors() const override { return inner_->TrainableTensors(); }
   at::Tensor ForwardWith(const std::vector<at::Tensor>& matrices, const at::Tensor& x) const override {
     return inner_->ForwardWith(matrices, x.index_select(1, columns_.to(x.device())))
         .index_select(1, row_places_.to(x.device()));

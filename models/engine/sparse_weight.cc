@@ -106,6 +106,22 @@ class SparseWeight : public Weight {
     return out;
   }
 
+  // The elements that are stored, unless they are codes; the others stay zero.
+  std::vector<at::Tensor> TrainableTensors() const override {
+    if (values_.integer() || stored_ == 0) return {};
+    return {Dense().masked_select(Kept())};
+  }
+  at::Tensor DenseOf(const std::vector<at::Tensor>& tensors) const override {
+    if (tensors.empty()) return Dense();
+    return at::zeros({rows_, cols_}, tensors[0].scalar_type()).masked_scatter(Kept(), tensors[0]);
+  }
+  WeightPtr WithTrained(const std::vector<at::Tensor>& tensors) const override {
+    const at::ScalarType dtype = values_.type == SparseType::kF32   ? at::kFloat
+                                 : values_.type == SparseType::kF16 ? at::kHalf
+                                                                    : at::kBFloat16;
+    return MakeSparseWeight(Kept(), DenseOf(tensors).to(dtype));
+  }
+
   Json Save(const TensorSink& sink) const override {
     const at::Tensor kept = Kept();
     switch (form_) {

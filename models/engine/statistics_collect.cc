@@ -67,6 +67,7 @@ class Collector {
     }
     tokens_ = at::tensor(flat, at::kLong);
     batch_ = std::max<int64_t>(1, kBatchTokens / length_) * length_;  // tokens computed together
+    mask_ = decoder_.Mask(length_);
   }
 
   void Run(const StatisticsSink& sink) {
@@ -167,7 +168,7 @@ class Collector {
       const int64_t rows = std::min(batch_, hidden.size(0) - begin);
       next.narrow(0, begin, rows)
           .copy_(decoder_.Forward(block, block.attention_norm, block.mlp_norm, hidden.narrow(0, begin, rows),
-                                  length_, multiply));
+                                  mask_, multiply));
     }
     return next;
   }
@@ -250,7 +251,7 @@ class Collector {
           }
           return y;
         };
-        decoder_.Forward(block, block.attention_norm, block.mlp_norm, x, length_, multiply)
+        decoder_.Forward(block, block.attention_norm, block.mlp_norm, x, mask_, multiply)
             .backward(gradient.narrow(0, begin, rows));
       }
       const c10::NoGradGuard off;
@@ -288,6 +289,7 @@ class Collector {
   DifferentiableDecoder decoder_;
   int64_t length_ = 0, count_ = 0, batch_ = 0;
   at::Tensor tokens_;  // int64 [windows * length]
+  at::Tensor mask_;
   std::map<const LinearSlot*, at::Tensor> weights_;
   std::map<std::string, std::vector<at::Tensor>> samples_;  // of one block
   std::vector<double> influences_;                          // by block

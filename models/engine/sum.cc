@@ -57,13 +57,6 @@ class SumLinear : public Linear {
     part->ReplaceWeight(inner, std::move(weight));
   }
 
-  std::vector<at::Tensor> TrainableTensors() const override {
-    std::vector<at::Tensor> tensors;
-    for (const auto& part : parts_) {
-      for (const at::Tensor& tensor : part->TrainableTensors()) tensors.push_back(tensor);
-    }
-    return tensors;
-  }
   at::Tensor ForwardWith(const std::vector<at::Tensor>& matrices, const at::Tensor& x) const override {
     return SummedWith(matrices, [&](const Linear& part, const std::vector<at::Tensor>& own) {
       return part.ForwardWith(own, x);

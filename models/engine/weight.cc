@@ -54,6 +54,15 @@ std::vector<at::Tensor> MatmulAll(std::span<const Weight* const> weights, const 
 
 at::Tensor Weight::Rows(const at::Tensor& index) const { return Dense().index_select(0, index.cpu()); }
 
+at::Tensor Weight::DenseOf(const std::vector<at::Tensor>& tensors) const {
+  if (!tensors.empty()) throw Error(ErrorKind::kInternal, format() + " weights have nothing to train");
+  return Dense();
+}
+
+WeightPtr Weight::WithTrained(const std::vector<at::Tensor>&) const {
+  throw Error(ErrorKind::kInternal, format() + " weights have nothing to train");
+}
+
 at::Tensor PanelWeight::Dense() const {
   at::Tensor out = at::empty({rows(), cols()}, at::kFloat);
   UnpackF32(panels_, 0, rows(), out.mutable_data_ptr<float>());
@@ -131,6 +140,12 @@ class DenseWeight : public PanelWeight {
   WeightSize size() const override {
     const int64_t count = rows() * cols();
     return {count, 0, count * static_cast<int64_t>(c10::elementSize(dtype_))};
+  }
+
+  std::vector<at::Tensor> TrainableTensors() const override { return {Dense()}; }
+  at::Tensor DenseOf(const std::vector<at::Tensor>& tensors) const override { return tensors.at(0); }
+  WeightPtr WithTrained(const std::vector<at::Tensor>& tensors) const override {
+    return std::make_shared<DenseWeight>(tensors.at(0).to(dtype_), activation_);
   }
 
   Json Save(const TensorSink& sink) const override {

@@ -66,7 +66,15 @@ class Weight {
   // Rows `index` (int64 [n]) as fp32 [n, cols]: an embedding look-up.
   virtual at::Tensor Rows(const at::Tensor& index) const;
 
-  // What FromJson needs besides the tensors; has "format".
+  // Training. The scalars that gradients can change, as fp32 copies: the values of a plain format, the scales
+  // of one with codes. Empty: the weight stays as it is.
+  virtual std::vector<at::Tensor> TrainableTensors() const { return {}; }
+  // [rows, cols] as a differentiable function of such tensors (in their dtype).
+  virtual at::Tensor DenseOf(const std::vector<at::Tensor>& tensors) const;
+  // This weight with other values of them, in the same format.
+  virtual std::shared_ptr<const Weight> WithTrained(const std::vector<at::Tensor>& tensors) const;
+
+  // What LoadWeight needs besides the tensors; has "format".
   virtual Json Save(const TensorSink& sink) const = 0;
 
  protected:

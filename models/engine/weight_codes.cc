@@ -113,19 +113,44 @@ class CodedWeight : public PanelWeight {
     return size;
   }
 
+  // The scales, unless they are codes themselves; codes and zeros stay as they are.
+  std::vector<at::Tensor> TrainableTensors() const override {
+    if (panels_.code.scales == ScaleType::kDouble) return {};
+    return {Unpacked().scales.to(at::kFloat)};
+  }
+  at::Tensor DenseOf(const std::vector<at::Tensor>& tensors) const override {
+    if (tensors.empty()) return Dense();
+    const CodedMatrix matrix = Unpacked();
+    const at::ScalarType dtype = tensors[0].scalar_type();
+    const auto spread = [&](const at::Tensor& groups) {
+      if (matrix.group == 0) return groups;  // broadcast over the row
+      return at::repeat_interleave(groups, matrix.group, 1).narrow(1, 0, cols());
+    };
+    at::Tensor values;
+    if (const std::vector<float>* levels = LevelsOf(levels_)) {
+      values = at::tensor(*levels).to(dtype).index_select(0, matrix.codes.view({-1}).to(at::kLong));
+      values = values.view(matrix.codes.sizes());
+    } else if (matrix.zeros.defined()) {
+      values = matrix.codes.to(dtype) - spread(matrix.zeros.to(dtype));
+    } else {
+      values = matrix.codes.to(dtype) - static_cast<double>(1 << (matrix.bits - 1));
+    }
+    return values * spread(tensors[0]);
+  }
+  WeightPtr WithTrained(const std::vector<at::Tensor>& tensors) const override {
+    CodedMatrix matrix = Unpacked();
+    matrix.scales = tensors.at(0).to(matrix.scales.scalar_type());
+    return std::make_shared<CodedWeight>(matrix, activation_);
+  }
+
   Json Save(const TensorSink& sink) const override {
     const CodeSpec& spec = panels_.code;
     const int64_t groups = panels_.groups();
-    static constexpr at::ScalarType kScaleTypes[] = {at::kHalf, at::kFloat, at::kByte};
-    at::Tensor codes = at::empty({rows() * cols()}, at::kByte);
-    at::Tensor scales = at::empty({rows(), groups}, kScaleTypes[static_cast<size_t>(spec.scales)]);
-    at::Tensor zeros = at::empty({rows(), groups}, spec.zeros == ZeroType::kF16 ? at::kHalf : at::kByte);
-    UnpackCodes(panels_, codes.mutable_data_ptr<uint8_t>(), scales.mutable_data_ptr(),
-                zeros.mutable_data_ptr());
-    sink(".codes", PackBits(codes, spec.bits));
-    sink(".scales", scales);
-    if (spec.zeros == ZeroType::kInteger) sink(".zeros", PackBits(zeros, spec.bits));
-    if (spec.zeros == ZeroType::kF16) sink(".zeros", zeros);
+    const CodedMatrix matrix = Unpacked();
+    sink(".codes", PackBits(matrix.codes.view({-1}), spec.bits));
+    sink(".scales", matrix.scales);
+    if (spec.zeros == ZeroType::kInteger) sink(".zeros", PackBits(matrix.zeros, spec.bits));
+    if (spec.zeros == ZeroType::kF16) sink(".zeros", matrix.zeros);
     if (spec.scales == ScaleType::kDouble) {
       at::Tensor blocks = at::empty({ScaleBlocks(rows() * groups) + 1}, at::kFloat);
       std::memcpy(blocks.mutable_data_ptr(), panels_.scale_blocks.as<float>(), panels_.scale_blocks.size());
@@ -142,6 +167,25 @@ class CodedWeight : public PanelWeight {
   }
 
  private:
+  // Without scale_blocks.
+  CodedMatrix Unpacked() const {
+    const CodeSpec& spec = panels_.code;
+    const int64_t groups = panels_.groups();
+    static constexpr at::ScalarType kScaleTypes[] = {at::kHalf, at::kFloat, at::kByte};
+    CodedMatrix matrix;
+    matrix.bits = spec.bits;
+    matrix.group = spec.group;
+    matrix.levels = levels_;
+    matrix.codes = at::empty({rows(), cols()}, at::kByte);
+    matrix.scales = at::empty({rows(), groups}, kScaleTypes[static_cast<size_t>(spec.scales)]);
+    const at::Tensor zeros =
+        at::empty({rows(), groups}, spec.zeros == ZeroType::kF16 ? at::kHalf : at::kByte);
+    UnpackCodes(panels_, matrix.codes.mutable_data_ptr<uint8_t>(), matrix.scales.mutable_data_ptr(),
+                zeros.mutable_data_ptr());
+    if (spec.zeros == ZeroType::kInteger || spec.zeros == ZeroType::kF16) matrix.zeros = zeros;
+    return matrix;
+  }
+
   std::string levels_;
 };
 

@@ -1,0 +1,103 @@
+#include "harness/whole_model.h"
+
+#include <chrono>
+#include <map>
+
+#include "base/error.h"
+#include "harness/memory.h"
+#include "harness/weight_supply.h"
+
+namespace tnb {
+namespace {
+
+std::unique_ptr<Linear> Copy(const Linear& linear) {
+  std::map<std::string, at::Tensor> tensors;
+  const Json json =
+      linear.Save([&](const std::string& suffix, const at::Tensor& values) { tensors[suffix] = values; });
+  return LoadLinear(
+      json, [&](const std::string& suffix) { return tensors.at(suffix); }, "a linear in memory");
+}
+
+template <typename Visit>
+void ForEachNorm(Model& model, const Visit& visit) {
+  for (size_t i = 0; i < model.blocks.size(); ++i) {
+    const std::string prefix = "blocks." + std::to_string(i) + ".";
+    visit(prefix + "attention_norm", model.blocks[i].attention_norm);
+    visit(prefix + "mlp_norm", model.blocks[i].mlp_norm);
+  }
+  visit("final_norm", model.final_norm);
+}
+
+// A model in memory as what stages prepare themselves on. It must outlive the parts.
+ModelParts PartsOf(Model& model) {
+  const auto norm = [&model](const std::string& name, int64_t) {
+    if (name == "final_norm") return model.final_norm;
+    Block& block = model.blocks.at(std::stoul(name.substr(name.find('.') + 1)));
+    return name.ends_with("mlp_norm") ? block.mlp_norm : block.attention_norm;
+  };
+  const auto linear = [&model](const LinearSlot& slot, int64_t, int64_t) {
+    return Copy(*model.Slot(slot.name).linear);
+  };
+  return {model.config, norm, linear};
+}
+
+}  // namespace
+
+void PrepareStages(Recipe& recipe, StageRange range, const ModelParts& parts, CalibrationService& texts,
+                   Emitter& emit) {
+  int64_t linears = 0;  // that the stage at hand will look at
+  PrepareRecipe(
+      recipe, &texts, VisitorOf(parts, &linears),
+      [&](const std::string& title, int64_t done) { emit.Progress(title, done, linears, "linears"); }, range);
+}
+
+void WholeModelWork::Apply(Recipe& recipe, size_t first, Model& model, const ModelParts& original,
+                           CalibrationService& texts, Emitter& emit, const Sink& sink) {
+  for (size_t begin = first; begin < recipe.stages.size();) {
+    const RecipeStage& stage = recipe.stages[begin];
+    const auto start = std::chrono::steady_clock::now();
+    WholeModelContext context;
+    context.original = original;
+    context.text = [&](const std::string& name) { return texts.Training(name); };
+    context.selected = [&](const LinearSlot& slot) { return stage.selector.Matches(slot); };
+    context.identity = model.source.hash + " " + RewritingText(recipe);
+    context.checkpoint = artefact_.string() + ".training-" + std::to_string(begin);
+    context.peak_bytes = [] { return PeakResidentBytes().value_or(0); };
+    context.progress = [&](const std::string& title, int64_t done, int64_t total, const std::string& unit) {
+      emit.Progress(title, done, total, unit);
+    };
+    checkpoints_.push_back(context.checkpoint);
+    Json detail;
+    try {
+      detail = stage.whole_model()->ApplyToModel(model, context);
+    } catch (const Error& error) {
+      ErrorDetail more = error.detail();
+      more.where += (more.where.empty() ? "" : ", ") + stage.text;
+      throw Error(error.kind(), more);
+    }
+    detail["control"] = ControlRecipe(recipe);
+    sink.stage(begin, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
+               detail);
+    const StageRange range = LinearStages(recipe, begin + 1);
+    if (range.end > range.begin) {
+      const ModelParts parts = PartsOf(model);
+      CalibrationService after = texts.For(parts, ContentHash(model));
+      PrepareStages(recipe, range, parts, after, emit);
+      for (LinearSlot* slot : model.Slots()) {
+        const std::vector<LayerOutcome> outcomes = ApplyRecipe(recipe, *slot, range);
+        if (!outcomes.empty()) sink.linear(*slot, outcomes);
+      }
+      ForEachNorm(model, [&](const std::string& name, at::Tensor& gain) {
+        ApplyRecipeToNorm(recipe, name, gain, range);
+      });
+    }
+    begin = range.end;
+  }
+}
+
+void WholeModelWork::RemoveCheckpoints() const {
+  std::error_code ignored;
+  for (const std::filesystem::path& file : checkpoints_) std::filesystem::remove(file, ignored);
+}
+
+}  // namespace tnb

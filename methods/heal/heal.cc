@@ -1,0 +1,156 @@
+#include "methods/heal/heal.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "models/training/train.h"
+
+namespace tnb {
+namespace {
+
+using Type = ParameterDescription::Type;
+
+// The weight that holds most of a linear: MPOP (arXiv 2106.02205) calls it the central tensor and trains the
+// auxiliary ones around it.
+int64_t LargestWeight(const Linear& linear) {
+  int64_t largest = 0;
+  const auto values = [&](int64_t i) { return linear.weight(i)->rows() * linear.weight(i)->cols(); };
+  for (int64_t i = 1; i < linear.weight_count(); ++i) {
+    if (values(i) > values(largest)) largest = i;
+  }
+  return largest;
+}
+
+class HealStage : public WholeModelStage {
+ public:
+  explicit HealStage(const StageValues& values) : values_(values) {}
+
+  Json ApplyToModel(Model& model, const WholeModelContext& context) const override {
+    const std::string& data = values_.Text("data");
+    const TrainingText text = context.text(data);
+    const int64_t length = values_.Integer("length"), batch = values_.Integer("batch");
+    if (length > model.config.context_length) {
+      throw Error(ErrorKind::kUsage, {"training sequences are longer than the model's context",
+                                      "at most " + std::to_string(model.config.context_length) + " tokens",
+                                      std::to_string(length), "length of heal", ""});
+    }
+    const PackedDocuments documents(text.documents, length, static_cast<uint64_t>(values_.Integer("seed")));
+    const TrainerOptions options = Options(context, length * batch);
+    std::shared_ptr<const Teacher> teacher;
+    if (options.loss.distillation > 0) {
+      teacher = std::make_shared<const Teacher>(context.original, options.bf16 ? at::kBFloat16 : at::kFloat);
+    }
+    Trainer trainer(model, options, teacher);
+    TrainingPlan plan;
+    plan.steps = options.steps;
+    const int64_t accumulate = values_.Integer("accumulate");
+    plan.batches = [&](int64_t step) {
+      std::vector<TrainingBatch> batches;
+      for (int64_t i = 0; i < accumulate; ++i)
+        batches.push_back(documents.Batch(step * accumulate + i, batch));
+      return batches;
+    };
+    plan.checkpoint = context.checkpoint;
+    plan.checkpoint_seconds = context.checkpoint_seconds;
+    plan.key = Sha256Hex(Json({{"values", values_.all()},
+                               {"text", text.identity},
+                               {"model", ContentHash(model)},
+                               {"original", context.identity}})
+                             .dump());
+    plan.on_step = [&](CurvePoint& point) {
+      if (context.peak_bytes) point.peak_bytes = context.peak_bytes();
+      if (context.progress) context.progress("heal", point.step, plan.steps, "steps");
+    };
+    const std::vector<CurvePoint> curve = Train(trainer, plan);
+    trainer.Store(model);
+    return {{"text", text.identity},
+            {"curve", CurveToJson(curve)},
+            {"tokens", curve.back().tokens},
+            {"epochs", static_cast<double>(options.steps * accumulate * batch) /
+                           static_cast<double>(documents.sequences())},
+            {"filled", documents.filled()},
+            {"seconds", curve.back().seconds},
+            {"trained_parameters", trainer.parameters()},
+            {"gradient_bytes", trainer.gradient_bytes()},
+            {"optimizer_bytes", trainer.optimizer_bytes()}};
+  }
+
+ private:
+  TrainerOptions Options(const WholeModelContext& context, int64_t batch_tokens) const {
+    TrainerOptions options;
+    options.learning_rate = values_.Real("lr");
+    const int64_t step_tokens = batch_tokens * values_.Integer("accumulate");
+    options.steps = std::max<int64_t>(1, (values_.Integer("tokens") + step_tokens / 2) / step_tokens);
+    options.warmup = std::llround(values_.Real("warmup") * static_cast<double>(options.steps));
+    options.weight_decay = values_.Real("decay");
+    options.clip = values_.Real("clip");
+    options.loss = {values_.Real("kd"), values_.Real("temperature")};
+    options.bf16 = values_.Text("precision") == "bf16";
+    options.recompute = values_.Text("activations") == "recompute";
+    const std::string which = values_.Text("train");
+    options.trains = [selected = context.selected, which](const LinearSlot& slot, int64_t index) {
+      if (!selected(slot)) return false;
+      if (which == "all") return true;
+      return slot.linear->factorized() && (which != "auxiliary" || index != LargestWeight(*slot.linear));
+    };
+    return options;
+  }
+
+  StageValues values_;
+};
+
+}  // namespace
+
+StageEntry HealEntry() {
+  StageDescription description;
+  description.name = "heal";
+  description.group = "heal";
+  description.summary = "brief training of the compressed model, distilled from the uncompressed one";
+  description.parameters = {
+      {"data", Type::kText, "calibration/wiki.utf8",
+       "text to train on: a plain text, or .jsonl/.json with instructions and answers (docs/training.md)"},
+      {"tokens", Type::kInteger, "57344", "tokens to train on, rounded to whole steps", 1, 1e12},
+      {"kd", Type::kReal, "0.9",
+       "share of the divergence from the uncompressed model; the rest is cross entropy", 0, 1},
+      {"temperature", Type::kReal, "1", "of the divergence", 0.1, 20},
+      {"lr", Type::kReal, "3e-04", "largest learning rate", 1e-9, 1},
+      {"warmup", Type::kReal, "0.04", "fraction of the steps in which the learning rate rises", 0, 1},
+      {"decay", Type::kReal, "0.01", "weight decay of matrices", 0, 1},
+      {"clip", Type::kReal, "1", "largest norm of all gradients together; 0: no limit", 0, 1e9},
+      {"length", Type::kInteger, "256", "tokens a sequence", 2, 1048576},
+      {"batch", Type::kInteger, "2", "sequences computed together", 1, 65536},
+      {"accumulate", Type::kInteger, "1", "such batches a step", 1, 65536},
+      {"precision",
+       Type::kChoice,
+       "bf16",
+       "of linears, attention and logits; masters are fp32",
+       0,
+       0,
+       {"bf16", "fp32"}},
+      {"activations",
+       Type::kChoice,
+       "keep",
+       "recompute: less memory, a third more time",
+       0,
+       0,
+       {"keep", "recompute"}},
+      {"train",
+       Type::kChoice,
+       "all",
+       "of the selected linears; auxiliary: all cores but the largest one (MPOP, arXiv 2106.02205)",
+       0,
+       0,
+       {"all", "factorized", "auxiliary"}},
+      {"seed", Type::kInteger, "0", "of the order of the text", 0, 2147483647},
+  };
+  description.selector = "attn/mlp";
+  description.takes_embedding = true;
+  description.reference = "CompactifAI (arXiv 2401.14109), healing; distillation: arXiv 1503.02531";
+  return {description, [](const StageValues& values) -> std::unique_ptr<Stage> {
+            return std::make_unique<HealStage>(values);
+          }};
+}
+
+}  // namespace tnb

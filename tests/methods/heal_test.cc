@@ -1,0 +1,219 @@
+// heal on a small model whose linears were cut: it comes closer to the uncompressed one, trains what it is
+// told to, and goes on where it was stopped.
+#include "methods/heal/heal.h"
+
+#include <ATen/ATen.h>
+
+#include "base/error.h"
+#include "methods/recipe.h"
+#include "models/training/train.h"
+#include "tests/methods/recipe_error.h"
+#include "tests/models/training/formula_model.h"
+#include "tests/support/catch.h"
+#include "tests/support/support.h"
+
+namespace tnb {
+namespace {
+
+using Catch::Matchers::Contains;
+using testing::FormulaModel;
+using testing::FormulaParts;
+
+TrainingText Text() {
+  TrainingText text;
+  text.documents.emplace_back();
+  for (int i = 0; i < 1200; ++i) text.documents[0].tokens.push_back((i * i * 7 + i * 3) % 61);
+  text.identity = {{"name", "text"}, {"sha256", "of the text"}};
+  return text;
+}
+
+// The model of FormulaModel(0) after `recipe`, up to its first stage on the whole model.
+Model Compressed(const Recipe& recipe) {
+  Model model = FormulaModel(0);
+  for (LinearSlot* slot : model.Slots()) ApplyRecipe(recipe, *slot, LinearStages(recipe, 0));
+  return model;
+}
+
+WholeModelContext ContextOf(const RecipeStage& stage) {
+  WholeModelContext context;
+  context.original = FormulaParts(0);
+  context.text = [](const std::string& name) {
+    CHECK(name == "text");
+    return Text();
+  };
+  context.selected = [&stage](const LinearSlot& slot) { return stage.selector.Matches(slot); };
+  return context;
+}
+
+struct Healed {
+  Recipe recipe;
+  Model model;
+  Json detail;
+};
+
+Healed Heal(const std::string& text, const std::function<void(WholeModelContext&)>& adjust = {}) {
+  Healed healed{ParseRecipe(text), {}, {}};
+  healed.model = Compressed(healed.recipe);
+  const RecipeStage& stage = healed.recipe.stages.back();
+  WholeModelContext context = ContextOf(stage);
+  if (adjust) adjust(context);
+  healed.detail = stage.whole_model()->ApplyToModel(healed.model, context);
+  return healed;
+}
+
+// Divergence from the uncompressed model on other tokens than it was trained on.
+Evaluation Distance(const Model& model) {
+  const Trainer trainer(model, {.loss = {0.9, 1}},
+                        std::make_shared<const Teacher>(FormulaParts(0), at::kFloat));
+  TrainingDocument document;
+  for (int i = 0; i < 400; ++i) document.tokens.push_back((i * i * i + i * 11) % 61);
+  return trainer.Evaluate({PackedDocuments({document}, 32, 9).Batch(0, 12)});
+}
+
+const std::string kHeal = "heal:data=text,length=32,lr=0.005,precision=fp32";
+
+}  // namespace
+
+TEST_CASE("healing is a stage with the recipe that worked as its default") {
+  CHECK(ParseRecipe("svd+heal").text ==
+        "svd:keep=0.6@attn/gate/up+heal:accumulate=1,activations=keep,batch=2,clip=1,"
+        "data=calibration/wiki.utf8,decay=0.01,kd=0.9,length=256,lr=3e-04,precision=bf16,seed=0,"
+        "temperature=1,tokens=57344,train=all,warmup=0.04@attn/mlp");
+  const std::string canonical = ParseRecipe("heal:tokens=2M").text;
+  CHECK_THAT(canonical, Contains("tokens=2000000,"));
+  CHECK(ParseRecipe(canonical).text == canonical);
+  CHECK_THAT(ParseRecipe("heal:tokens=1.5k").text, Contains("tokens=1500,"));
+  CHECK(ShortRecipe(canonical) == "heal:tokens=2000000");
+  CHECK_THAT(testing::RecipeError("heal:tokens=2G"), Contains("out of range"));
+  CHECK_THAT(testing::RecipeError("heal:tokens=0"), Contains("out of range"));
+  CHECK_THAT(testing::RecipeError("heal+rotate"), Contains("comes first"));
+  CHECK(DataNames(ParseRecipe("svd-llm:data=a.txt+heal:data=b.txt+int8")) ==
+        std::vector<std::string>{"a.txt", "b.txt"});
+  // An integer that is short in scientific notation keeps its digits.
+  CHECK_THAT(ParseRecipe("rotate:seed=100000").text, Contains("seed=100000@"));
+}
+
+TEST_CASE("the control of a healed method heals the uncompressed model") {
+  CHECK(ControlRecipe(ParseRecipe("svd+heal:lr=1e-3+int8")) == ParseRecipe("heal:lr=1e-3").text);
+  CHECK(ControlRecipe(ParseRecipe("rotate+svd+heal")) == ParseRecipe("rotate+heal").text);
+  CHECK(ControlRecipe(ParseRecipe("heal")).empty());
+  CHECK(ControlRecipe(ParseRecipe("svd+int8")).empty());
+}
+
+TEST_CASE("recipes fall into stages on linears and stages on the whole model") {
+  const Recipe recipe = ParseRecipe("svd@attn+int8+heal+svd@mlp+heal");
+  CHECK(LinearStages(recipe, 0).end == 2);
+  CHECK(LinearStages(recipe, 2).end == 2);
+  CHECK(LinearStages(recipe, 3).begin == 3);
+  CHECK(LinearStages(recipe, 3).end == 4);
+  CHECK(LinearStages(recipe, 5).end == 5);
+}
+
+TEST_CASE("healing brings a cut model back towards the uncompressed one") {
+  const Model cut = Compressed(ParseRecipe("svd:keep=0.5"));
+  const double before = Distance(cut).divergence;
+  const Healed healed = Heal("svd:keep=0.5+" + kHeal + ",tokens=4k");
+  const double after = Distance(healed.model).divergence;
+  CAPTURE(before, after);
+  CHECK(after < 0.5 * before);
+  CHECK(healed.model.size().bytes == cut.size().bytes);
+  CHECK(healed.model.blocks[0].q.linear->factorized());
+  CHECK(at::equal(healed.model.embedding.linear->Rebuild(), cut.embedding.linear->Rebuild()));
+  CHECK_FALSE(at::equal(healed.model.final_norm, cut.final_norm));
+  // 4000 tokens of 64 a step.
+  const Json& curve = healed.detail.at("curve");
+  CHECK(curve.at("step").size() == 63);
+  CHECK(curve.at("tokens").back() == 63 * 64);
+  CHECK(curve.at("loss").back() < curve.at("loss").front());
+  CHECK(healed.detail.at("text").at("sha256") == "of the text");
+  CHECK(healed.detail.at("epochs").get<double>() > 1);
+  CHECK(healed.detail.at("optimizer_bytes") == 8 * healed.detail.at("trained_parameters").get<int64_t>());
+  // Cross entropy alone needs no teacher.
+  const Healed alone = Heal("svd:keep=0.5+" + kHeal + ",tokens=4k,kd=0", [](WholeModelContext& context) {
+    context.original.linear = [](const LinearSlot&, int64_t, int64_t) -> std::unique_ptr<Linear> {
+      throw std::runtime_error("the original was read");
+    };
+  });
+  CHECK(alone.detail.at("curve").at("divergence").back() == 0);
+}
+
+TEST_CASE("healing trains what it is told to") {
+  const Model cut = Compressed(ParseRecipe("mpo:keep=0.5@attn"));
+  const auto changed = [&](const Healed& healed, const std::string& name) {
+    std::vector<bool> weights;
+    const Linear *now = nullptr, *was = nullptr;
+    for (const LinearSlot* slot : healed.model.Slots()) now = slot->name == name ? slot->linear.get() : now;
+    for (const LinearSlot* slot : cut.Slots()) was = slot->name == name ? slot->linear.get() : was;
+    for (int64_t i = 0; i < now->weight_count(); ++i)
+      weights.push_back(!at::equal(now->weight(i)->Dense(), was->weight(i)->Dense()));
+    return weights;
+  };
+  const std::string base = "mpo:keep=0.5@attn+" + kHeal + ",tokens=200";
+  using Flags = std::vector<bool>;
+  const Healed attention = Heal(base + "@attn");
+  CHECK(changed(attention, "blocks.1.q") == Flags{true, true});
+  CHECK(changed(attention, "blocks.1.up") == Flags{false});
+  const Healed everything = Heal(base + "@all");
+  CHECK(changed(everything, "embedding") == Flags{true});
+  CHECK(changed(everything, "blocks.0.down") == Flags{true});
+  const Healed factorized = Heal(base + ",train=factorized");
+  CHECK(changed(factorized, "blocks.0.o") == Flags{true, true});
+  CHECK(changed(factorized, "blocks.0.gate") == Flags{false});
+  const Healed auxiliary = Heal(base + ",train=auxiliary");
+  const Flags flags = changed(auxiliary, "blocks.0.q");
+  CHECK(std::count(flags.begin(), flags.end(), true) == 1);
+  CHECK(changed(auxiliary, "blocks.0.gate") == Flags{false});
+}
+
+TEST_CASE("a stopped healing goes on, and ends as one that was not") {
+  const testing::TemporaryFolder folder;
+  const std::string recipe = "svd:keep=0.5+" + kHeal + ",tokens=1k";
+  const Healed whole = Heal(recipe);
+  CHECK(whole.detail.at("curve").at("step").size() == 16);
+  // A checkpoint after 10 steps, of a training that is known by the same key.
+  const std::filesystem::path file = folder / "checkpoint";
+  struct Stopped {};
+  int64_t steps = 0;
+  const auto count = [&](int64_t last) {
+    return [&, last](WholeModelContext& context) {
+      context.checkpoint = file;
+      context.checkpoint_seconds = 0;
+      context.progress = [&, last](const std::string& title, int64_t done, int64_t total,
+                                   const std::string&) {
+        CHECK(title == "heal");
+        CHECK(total == 16);
+        if (done > last) throw Stopped();
+        ++steps;
+      };
+    };
+  };
+  CHECK_THROWS_AS(Heal(recipe, count(10)), Stopped);
+  CHECK(steps == 10);
+  steps = 0;
+  const Healed again = Heal(recipe, count(16));
+  CHECK(steps == 6);
+  CHECK(ContentHash(whole.model) == ContentHash(again.model));
+  CHECK(again.detail.at("curve").at("loss") == whole.detail.at("curve").at("loss"));
+  CHECK(ContentHash(whole.model) != ContentHash(Compressed(ParseRecipe("svd:keep=0.5"))));
+  // Another learning rate is another training.
+  steps = 0;
+  Heal("svd:keep=0.5+heal:data=text,length=32,lr=0.004,precision=fp32,tokens=1k", count(16));
+  CHECK(steps == 16);
+}
+
+TEST_CASE("a healing that cannot be says why") {
+  const auto message = [](const std::string& recipe) {
+    try {
+      Heal(recipe);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK_THAT(message("svd+heal:data=text,length=128"),
+             Contains("longer than the model's context") && Contains("64"));
+  CHECK_THAT(message("svd+heal:data=text,length=32,train=factorized@embed"),
+             Contains("nothing would be trained"));
+}
+
+}  // namespace tnb
