@@ -80,8 +80,10 @@ TNB_VNNI inline void TileInteger(const PanelMatrix& w, int64_t panel, const Quan
         }
       }
     }
+    // All loops below are unrolled: shifts are constants then, and sums stay in registers.
     __m512i sum[kRows][2];
     for (int i = 0; i < kRows; ++i) sum[i][0] = sum[i][1] = _mm512_setzero_si512();
+#pragma GCC unroll 8
     for (int u = 0; u < 32 / kUnit; ++u) {
       const int64_t k = g * 32 + u * kUnit;
       if (k >= w.cols) break;
@@ -97,6 +99,7 @@ TNB_VNNI inline void TileInteger(const PanelMatrix& w, int64_t panel, const Quan
         high0 = _mm512_srli_epi16(_mm512_loadu_si512(word), shift);
         high1 = _mm512_srli_epi16(_mm512_loadu_si512(word + 64), shift);
       }
+#pragma GCC unroll 8
       for (int quad = 0; quad < kQuads; ++quad) {
         __m512i c0 = LowCodes<kLow>(b0, quad), c1 = LowCodes<kLow>(b1, quad);
         if constexpr (kHigh > 0) {
@@ -107,6 +110,7 @@ TNB_VNNI inline void TileInteger(const PanelMatrix& w, int64_t panel, const Quan
           c0 = _mm512_or_si512(c0, _mm512_slli_epi16(h0, kLow));
           c1 = _mm512_or_si512(c1, _mm512_slli_epi16(h1, kLow));
         }
+#pragma GCC unroll 8
         for (int i = 0; i < kRows; ++i) {
           const __m512i a =
               _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(codes + i * x.padded + k + quad * 4));
