@@ -149,6 +149,7 @@ LayerProfile ReadProfile(const Store& store, const Plan& plan, const DriverResul
   std::map<std::string, int64_t> runs;  // by canonical method
   for (size_t i = 0; i < result.runs.size(); ++i) runs[plan.cells[i].method] = result.runs[i];
   const auto base = runs.find(plan.base);
+  std::set<std::string> sources;
   for (const Point& point : points) {
     ProfilePoint row{.method = point.method,
                      .place = point.place.name,
@@ -167,12 +168,14 @@ LayerProfile ReadProfile(const Store& store, const Plan& plan, const DriverResul
     row.se = loss.se;
     row.failure = loss.failure;
     profile.measure = loss.measure;
+    if (loss.loss) sources.insert(loss.source);
     if (loss.loss) profile.unit = loss.unit;
     AddLayers(store, row, point.place.linears);
     profile.points.push_back(row);
   }
   profile.notes.push_back("± one standard error" + std::string(task.empty() ? ", tokens taken as independent"
                                                                             : ", paired item by item"));
+  profile.notes.insert(profile.notes.end(), sources.begin(), sources.end());
   return profile;
 }
 

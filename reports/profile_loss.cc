@@ -26,6 +26,14 @@ std::optional<MetricRow> MainMetric(const Store& store, int64_t data_id, const s
   return std::nullopt;
 }
 
+std::string SourceOf(const Store& store, const MetricRow& row) {
+  std::string text = "n=" + std::to_string(row.n);
+  if (!row.protocol_id) return text;
+  const ProtocolRow protocol = store.Protocol(*row.protocol_id);
+  text += ", protocol " + protocol.name + " " + protocol.hash.substr(0, 12);
+  return text;
+}
+
 }  // namespace
 
 ProfileLoss DriftLoss(const Store& store, int64_t run_id) {
@@ -37,6 +45,7 @@ ProfileLoss DriftLoss(const Store& store, int64_t run_id) {
     result.loss = row.value;
     result.se = row.se;
     result.unit = row.unit;
+    result.source = SourceOf(store, row);
   }
   if (!result.loss) result.failure = "no " + result.measure;
   return result;
@@ -60,6 +69,7 @@ ProfileLoss TaskLoss(const Store& store, int64_t base_run, int64_t run_id, const
   const MetricShape shape = shapes(metric->name);
   result.measure = "loss of " + task + " " + metric->name;
   result.unit = shape.ratio ? "nats" : metric->unit;
+  result.source = SourceOf(store, *metric);
   const PairedItems items = PairItems({&store, *base}, {&store, *own}, *metric,
                                       store.Protocol(*metric->protocol_id).content, shape);
   if (!items.refusal.empty()) {

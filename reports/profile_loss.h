@@ -14,6 +14,7 @@ struct ProfileLoss {
   std::string measure, unit;
   std::optional<double> loss, se;  // larger is worse
   std::string failure;             // why there is no loss
+  std::string source{};            // "n=1024, protocol drift 1f3a5c7e9b2d"
 };
 
 // Mean Kullback-Leibler divergence from the dense model, of the drift phase.

@@ -222,6 +222,7 @@ TEST_CASE("a profile on a task, and what it refuses") {
   CHECK(tables[0]["rows"].size() == 2);       // both blocks
   CHECK(tables[1]["rows"][0]["kept"] == "");  // codes are no parameters
   CHECK_THAT(tables[0]["caption"].get<std::string>(), Contains("loss of tiny acc"));
+  CHECK_THAT(tables[0]["notes"].dump(), Contains("n=6, protocol tiny"));
   const auto refused = [&](const Names& more) {
     const Outcome bad = program.Run(ProfileArguments(more));
     CHECK(bad.exit_code == 2);
