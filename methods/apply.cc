@@ -121,14 +121,17 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
       return false;
     };
     visit_linears(look_only, [](LinearSlot&) {});
+    const auto apply_before = [&](LinearSlot& slot) {
+      for (size_t before = range.begin; before < i; ++before) {
+        if (!recipe.stages[before].Applies(slot)) continue;
+        ApplyStage(recipe.stages[before], slot);
+        slot.touched = true;
+      }
+    };
     context.for_each = [&](const std::function<void(const LinearSlot&)>& visit) {
       const auto wanted = [&](const LinearSlot& place) { return stage.Applies(place); };
       visit_linears(wanted, [&](LinearSlot& slot) {
-        for (size_t before = range.begin; before < i; ++before) {
-          if (!recipe.stages[before].Applies(slot)) continue;
-          ApplyStage(recipe.stages[before], slot);
-          slot.touched = true;
-        }
+        apply_before(slot);
         if (!stage.Applies(slot)) return;  // touched by now
         try {
           visit(slot);
@@ -144,13 +147,7 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
                     "compress a model with tnbench run");
       }
       Walk walk;
-      walk.prepare = [&](LinearSlot& slot) {
-        for (size_t before = range.begin; before < i; ++before) {
-          if (!recipe.stages[before].Applies(slot)) continue;
-          ApplyStage(recipe.stages[before], slot);
-          slot.touched = true;
-        }
-      };
+      walk.prepare = apply_before;
       walk.change = [&](LinearSlot& slot, const Statistics& inputs) {
         if (!stage.Applies(slot)) return;
         try {
@@ -170,11 +167,7 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
       visit_linears([](const LinearSlot&) { return true; },
                     [&](LinearSlot& slot) {
                       others.dense_parameters += slot.linear->out_features() * slot.linear->in_features();
-                      for (size_t j = range.begin; j < i; ++j) {
-                        if (!recipe.stages[j].Applies(slot)) continue;
-                        ApplyStage(recipe.stages[j], slot);
-                        slot.touched = true;
-                      }
+                      apply_before(slot);
                       if (stage.Applies(slot)) return;
                       for (size_t j = i + 1; j < range.end; ++j) ApplyUnprepared(recipe.stages[j], slot);
                       others.size += slot.linear->size();

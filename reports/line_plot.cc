@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "reports/render.h"
 
 namespace tnb {
 namespace {
@@ -14,29 +15,6 @@ namespace {
 constexpr double kWidth = 720, kHeight = 460, kLeft = 70, kRight = 150, kTop = 40, kBottom = 55;
 // Okabe and Ito's colors, which color-blind readers can tell apart.
 constexpr std::array kColors = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"};
-
-std::string Escape(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
 
 struct Range {
   double least = INFINITY, most = -INFINITY;
@@ -148,8 +126,8 @@ std::string RenderSvg(const LinePlot& plot) {
       "<text x=\"{3}\" y=\"24\" font-size=\"15\">{2}</text>\n"
       "<text x=\"{4:.1f}\" y=\"{5:.1f}\" text-anchor=\"middle\">{6}</text>\n"
       "<text transform=\"translate(18 {7:.1f}) rotate(-90)\" text-anchor=\"middle\">{8}</text>\n",
-      kWidth, kHeight, Escape(plot.title), kLeft, (kLeft + kWidth - kRight) / 2, kHeight - 12,
-      Escape(plot.x_label), (kTop + kHeight - kBottom) / 2, Escape(plot.y_label));
+      kWidth, kHeight, EscapeXml(plot.title), kLeft, (kLeft + kWidth - kRight) / 2, kHeight - 12,
+      EscapeXml(plot.x_label), (kTop + kHeight - kBottom) / 2, EscapeXml(plot.y_label));
   svg += Ticks(axes);
   for (size_t i = 0; i < plot.series.size(); ++i) {
     const PlotSeries& series = plot.series[i];
@@ -160,7 +138,7 @@ std::string RenderSvg(const LinePlot& plot) {
                ? fmt::format("<circle cx=\"{}\" cy=\"{}\" r=\"4\" fill=\"none\" stroke=\"{}\"/>\n", x + 10, y,
                              color)
                : fmt::format("<path d=\"M{} {}h20\" stroke=\"{}\" stroke-width=\"2\"/>\n", x, y, color);
-    svg += fmt::format("<text x=\"{}\" y=\"{}\">{}</text>\n", x + 27, y + 4, Escape(series.name));
+    svg += fmt::format("<text x=\"{}\" y=\"{}\">{}</text>\n", x + 27, y + 4, EscapeXml(series.name));
   }
   return svg + "</svg>\n";
 }

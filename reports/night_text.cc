@@ -5,6 +5,7 @@
 
 #include "reports/night.h"
 #include "reports/numbers.h"
+#include "reports/render.h"
 #include "reports/run_data.h"
 #include "reports/table.h"
 
@@ -31,30 +32,6 @@ std::string Nights(size_t count) { return fmt::format("{} night{}", count, count
 int64_t Count(const Night& night, NightVerdict verdict) {
   return std::count_if(night.rows.begin(), night.rows.end(),
                        [&](const NightRow& row) { return row.verdict == verdict; });
-}
-
-// For XML 1.0: markup is escaped, control characters that it does not allow become "?".
-std::string Escaped(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' ? '?' : c;
-    }
-  }
-  return escaped;
 }
 
 }  // namespace
@@ -133,21 +110,21 @@ std::string NightJUnit(const NightOptions& options, const Night& night) {
   std::string xml = fmt::format(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n"
       "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">\n",
-      Escaped(options.suite), night.rows.size(), Count(night, NightVerdict::kRegression), skipped);
+      EscapeXml(options.suite), night.rows.size(), Count(night, NightVerdict::kRegression), skipped);
   for (const NightRow& row : night.rows) {
-    xml += fmt::format("    <testcase classname=\"{}\" name=\"{}\"", Escaped(row.model + " " + row.method),
-                       Escaped(row.series));
+    xml += fmt::format("    <testcase classname=\"{}\" name=\"{}\"", EscapeXml(row.model + " " + row.method),
+                       EscapeXml(row.series));
     std::string said = ToString(row.verdict);
     if (row.tonight)
       said += fmt::format(": {} (n={}, {})", Value(row.tonight, row.unit), row.n, row.protocol);
     if (row.level) said += ", " + Value(row.level, row.unit) + " before (" + Change(row) + ")";
     said += "; " + row.text;
     if (row.verdict == NightVerdict::kRegression) {
-      xml += fmt::format(">\n      <failure message=\"{}\"/>\n    </testcase>\n", Escaped(said));
+      xml += fmt::format(">\n      <failure message=\"{}\"/>\n    </testcase>\n", EscapeXml(said));
     } else if (row.verdict == NightVerdict::kNotComparable || row.verdict == NightVerdict::kTooFewNights) {
-      xml += fmt::format(">\n      <skipped message=\"{}\"/>\n    </testcase>\n", Escaped(said));
+      xml += fmt::format(">\n      <skipped message=\"{}\"/>\n    </testcase>\n", EscapeXml(said));
     } else {
-      xml += fmt::format(">\n      <system-out>{}</system-out>\n    </testcase>\n", Escaped(said));
+      xml += fmt::format(">\n      <system-out>{}</system-out>\n    </testcase>\n", EscapeXml(said));
     }
   }
   return xml + "  </testsuite>\n</testsuites>\n";

@@ -66,6 +66,29 @@ std::string Printable(const std::string& point) {
 
 }  // namespace
 
+std::string EscapeXml(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      default:
+        escaped += static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' ? '?' : c;
+    }
+  }
+  return escaped;
+}
+
 std::string EscapeLatex(const std::string& text) {
   static const std::map<std::string, std::string> kSpecial = {{"\\", "\\textbackslash{}"},
                                                               {"{", "\\{"},

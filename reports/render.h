@@ -22,5 +22,7 @@ std::string RenderTables(const std::vector<Table>& tables, ReportFormat format, 
 std::string RenderLatex(const Table& table);
 // Text with LaTeX's special characters escaped, and those that pdflatex's fonts lack as "U+4E2D".
 std::string EscapeLatex(const std::string& text);
+// For XML 1.0 (JUnit, SVG): markup is escaped, control characters that it does not allow become "?".
+std::string EscapeXml(const std::string& text);
 
 }  // namespace tnb

@@ -17,13 +17,7 @@ using Catch::Matchers::Contains;
 using testing::Outcome;
 using testing::PhaseOf;
 using testing::Program;
-
-std::string Text(int sentences) {
-  std::string text;
-  for (int i = 0; i < sentences; ++i)
-    text += "There are " + std::to_string(i * 7919) + " small houses here. ";
-  return text;
-}
+using testing::Sentences;
 
 int64_t StatisticsFiles(const Program& program) {
   int64_t count = 0;
@@ -37,12 +31,12 @@ int64_t StatisticsFiles(const Program& program) {
 
 TEST_CASE("windows are the first tokens of the text, all of one length") {
   const testing::TemporaryFolder folder;
-  WriteFileAtomically(folder / "text.txt", Text(10));
+  WriteFileAtomically(folder / "text.txt", Sentences(10));
   const CalibrationText text{"text.txt", (folder / "text.txt").string(), ""};
   const testing::ByteTokenizer bytes;
   const Tokenizer& tokenizer = bytes;
   const auto windows = CalibrationWindows(text, tokenizer, 3, 20);
-  const TokenIds all = tokenizer.Encode(Text(10));
+  const TokenIds all = tokenizer.Encode(Sentences(10));
   REQUIRE(windows.size() == 3);
   CHECK(windows[2] == TokenIds(all.begin() + 40, all.begin() + 60));
   CHECK_THROWS_WITH(CalibrationWindows(text, tokenizer, 1000, 20),
@@ -51,7 +45,7 @@ TEST_CASE("windows are the first tokens of the text, all of one length") {
 
 TEST_CASE("a calibrated run records its text, and methods share the statistics") {
   const Program program;
-  WriteFileAtomically(program / "text.txt", Text(40));
+  WriteFileAtomically(program / "text.txt", Sentences(40));
   const auto measure = [&](const std::string& method) {
     const Outcome outcome = program.Measure({"--method", method, "--phases", "compress", "--no-base"});
     INFO(outcome.errors);
@@ -85,7 +79,7 @@ TEST_CASE("a calibrated run records its text, and methods share the statistics")
   }
   // The same command is not measured again; another text under the same name is.
   CHECK_THAT(measure("svd-llm:keep=0.5," + calibration).errors, Contains("already measured"));
-  WriteFileAtomically(program / "text.txt", Text(60));
+  WriteFileAtomically(program / "text.txt", Sentences(60));
   CHECK_THAT(measure("svd-llm:keep=0.5," + calibration).errors, !Contains("already measured"));
   CHECK(StatisticsFiles(program) == 4);
 }
@@ -101,7 +95,7 @@ TEST_CASE("a calibration text that is missing or a task's own is refused before 
   CHECK_THAT(outcome.errors, Contains("calibrated on the items of a task") && Contains("tiny"));
   CHECK_FALSE(std::filesystem::exists(program / "results.db"));
   // Random weights have no text to read.
-  WriteFileAtomically(program / "text.txt", Text(40));
+  WriteFileAtomically(program / "text.txt", Sentences(40));
   outcome =
       program.Measure({"--method", "svd-llm:data=text.txt", "--weights", "random", "--phases", "compress"});
   CHECK(outcome.exit_code == 1);

@@ -15,13 +15,7 @@ using Catch::Matchers::Contains;
 using testing::Outcome;
 using testing::PhaseOf;
 using testing::Program;
-
-std::string Text(int sentences) {
-  std::string text;
-  for (int i = 0; i < sentences; ++i)
-    text += "There are " + std::to_string(i * 7919) + " small houses here. ";
-  return text;
-}
+using testing::Sentences;
 
 const std::string kHeal = "heal:data=text.txt,length=16,tokens=256,precision=fp32,lr=0.002";
 
@@ -37,7 +31,7 @@ Outcome Measure(const Program& program, std::vector<std::string> arguments) {
 
 TEST_CASE("a healed method records its curve and its text, and says when it has no control") {
   const Program program;
-  WriteFileAtomically(program / "text.txt", Text(80));
+  WriteFileAtomically(program / "text.txt", Sentences(80));
   const std::string method = "svd:keep=0.5+" + kHeal + "+int8@all";
   const Outcome outcome = Measure(program, {"--method", method, "--phases", "compress,quality"});
   CHECK_THAT(outcome.output,
@@ -82,7 +76,7 @@ TEST_CASE("a healed method records its curve and its text, and says when it has 
 
 TEST_CASE("healing in pieces: compress some blocks, heal, compress the others, heal") {
   const Program program;
-  WriteFileAtomically(program / "text.txt", Text(80));
+  WriteFileAtomically(program / "text.txt", Sentences(80));
   // The second stage with statistics is calibrated on the healed model.
   Measure(program, {"--method",
                     "svd-llm:keep=0.6,data=text.txt,length=16,windows=8@blocks(0)+" + kHeal +
@@ -115,7 +109,7 @@ TEST_CASE("items that stand in the text are found, whatever the method did with 
     lines += item.dump() + "\n";
   }
   WriteFileAtomically(program / "task.jsonl", lines);
-  WriteFileAtomically(program / "text.txt", Text(40) + question + " " + Text(40));
+  WriteFileAtomically(program / "text.txt", Sentences(40) + question + " " + Sentences(40));
   Measure(program, {"--method", "svd:keep=0.5+" + kHeal, "--phases", "compress,quality"});
   const Store store = program.Database();
   const PhaseRow quality = PhaseOf(store, 1, "quality");
@@ -137,7 +131,7 @@ TEST_CASE("items that stand in the text are found, whatever the method did with 
 
 TEST_CASE("a healing that cannot be is an error in one line") {
   const Program program;
-  WriteFileAtomically(program / "text.txt", Text(80));
+  WriteFileAtomically(program / "text.txt", Sentences(80));
   const Outcome longer =
       program.Measure({"--method", "svd+heal:data=text.txt,length=300", "--phases", "compress", "--no-base"});
   CHECK(longer.exit_code == 1);

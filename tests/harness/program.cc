@@ -167,6 +167,12 @@ pid_t Program::WaitForWorker(pid_t driver, const std::string& phase) const {
   return -1;
 }
 
+std::string Sentences(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += "There are " + std::to_string(i * 7919) + " small houses here. ";
+  return text;
+}
+
 PhaseRow PhaseOf(const Store& store, int64_t run, const std::string& name) {
   for (const PhaseRow& phase : store.Phases(run)) {
     if (phase.name == name) return phase;

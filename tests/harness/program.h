@@ -49,6 +49,8 @@ class Program {
   TemporaryFolder folder_;
 };
 
+// A text of so many sentences, no two alike, to calibrate or train on.
+std::string Sentences(int count);
 // The phase of this name; fails the test when there is none.
 PhaseRow PhaseOf(const Store& store, int64_t run, const std::string& name);
 // "ok" only when `errors` is one line that begins with "tnbench: error: ".

@@ -11,12 +11,15 @@
 #include "models/engine/ops.h"
 #include "models/engine/parallel.h"
 #include "models/engine/statistics.h"
+#include "tests/models/engine/logits.h"
 #include "tests/models/engine/random_checkpoint.h"
 #include "tests/support/catch.h"
 #include "tests/support/support.h"
 
 namespace tnb {
 namespace {
+
+using testing::AllLogits;
 
 using testing::RandomCheckpoint;
 using testing::SmallConfig;
@@ -78,27 +81,6 @@ CacheCodecPtr Int4(const ModelConfig& config) {
   const std::vector<int64_t> shape = {config.block_count, config.kv_head_count, config.head_size};
   return MakeInt4Cache((at::rand(shape) * 0.2 + 0.2).to(at::kHalf), (at::rand(shape) - 3).to(at::kHalf),
                        config.head_size / 2);
-}
-
-at::Tensor Logits(const Model& model, const TokenIds& tokens, const std::vector<size_t>& cuts,
-                  int64_t skip = 0) {
-  const Decoder decoder(model);
-  KvCache cache(model.config, 200, at::kCPU, model.cache);
-  if (skip > 0) cache.Allocate(skip);
-  std::vector<at::Tensor> parts;
-  std::vector<CacheSpan> past;
-  size_t begin = 0;
-  for (size_t cut = 0; cut <= cuts.size(); ++cut) {
-    const size_t end = cut < cuts.size() ? cuts[cut] : tokens.size();
-    TokenRun run{TokenIds(tokens.begin() + static_cast<long>(begin), tokens.begin() + static_cast<long>(end)),
-                 past, cache.Allocate(static_cast<int64_t>(end - begin))};
-    past.insert(past.end(), run.own.begin(), run.own.end());
-    std::vector<int64_t> rows;
-    for (size_t i = begin; i < end; ++i) rows.push_back(static_cast<int64_t>(i - begin));
-    parts.push_back(decoder.Logits(decoder.Forward({run}, cache, rows)));
-    begin = end;
-  }
-  return at::cat(parts);
 }
 
 }  // namespace
@@ -173,18 +155,18 @@ TEST_CASE("decoding with a coded cache does not depend on cuts, slots or threads
   Model model = LoadCheckpointModel(checkpoint, "test");
   TokenIds tokens;
   for (int i = 0; i < 70; ++i) tokens.push_back(static_cast<TokenId>(i * 37 % model.config.vocabulary_size));
-  const at::Tensor plain = Logits(model, tokens, {});
+  const at::Tensor plain = AllLogits(Decoder(model), tokens, {});
   const int threads = Threads();
   for (const CacheCodecPtr& codec :
        {MakeInt8Cache(model.config.head_size), Int4(model.config), TreeCache(model.config)}) {
     CAPTURE(codec->format());
     model.cache = codec;
-    const at::Tensor logits = Logits(model, tokens, {});
+    const at::Tensor logits = AllLogits(Decoder(model), tokens, {});
     CHECK_FALSE(at::equal(logits, plain));
-    CHECK(at::equal(Logits(model, tokens, {1, 2, 33, 64}), logits));
-    CHECK(at::equal(Logits(model, tokens, {50}, 13), logits));
+    CHECK(at::equal(AllLogits(Decoder(model), tokens, {1, 2, 33, 64}), logits));
+    CHECK(at::equal(AllLogits(Decoder(model), tokens, {50}, 13), logits));
     SetThreads(threads == 1 ? 2 : 1);
-    CHECK(at::equal(Logits(model, tokens, {40}), logits));
+    CHECK(at::equal(AllLogits(Decoder(model), tokens, {40}), logits));
     SetThreads(threads);
 
     const testing::TemporaryFolder folder;
@@ -193,12 +175,13 @@ TEST_CASE("decoding with a coded cache does not depend on cuts, slots or threads
     REQUIRE(loaded.cache);
     CHECK(loaded.cache->format() == codec->format());
     CHECK(loaded.size().bytes == model.size().bytes);
-    CHECK(at::equal(Logits(loaded, tokens, {}), logits));
+    CHECK(at::equal(AllLogits(Decoder(loaded), tokens, {}), logits));
     CHECK(SavedAndLoaded(*codec, model.config)->bytes() == codec->bytes());
   }
   // 8 bits cost little: the logits of this model have a deviation of about 1.
   model.cache = MakeInt8Cache(model.config.head_size);
-  CHECK((Logits(model, tokens, {}) - plain).norm().item<double>() < 0.02 * plain.norm().item<double>());
+  CHECK((AllLogits(Decoder(model), tokens, {}) - plain).norm().item<double>() <
+        0.02 * plain.norm().item<double>());
   KvCache cache(model.config, 10, at::kCPU, model.cache);
   CHECK(cache.token_bytes() == model.config.block_count * model.config.kv_head_count * model.cache->bytes());
   CHECK(cache.token_bytes() == CacheTokenBytes(model.config, model.cache));

@@ -9,6 +9,7 @@
 #include "models/engine/ops.h"
 #include "models/engine/parallel.h"
 #include "models/engine/scorer.h"
+#include "tests/models/engine/logits.h"
 #include "tests/models/engine/random_checkpoint.h"
 #include "tests/models/engine/reference.h"
 #include "tests/support/catch.h"
@@ -16,6 +17,8 @@
 
 namespace tnb {
 namespace {
+
+using testing::AllLogits;
 
 using testing::RandomCheckpoint;
 using testing::SmallConfig;
@@ -26,24 +29,6 @@ TokenIds RandomTokens(int64_t count, int64_t vocabulary, unsigned seed) {
   for (int64_t i = 0; i < count; ++i)
     tokens.push_back(static_cast<TokenId>(random() % static_cast<unsigned>(vocabulary)));
   return tokens;
-}
-
-at::Tensor AllLogits(const Decoder& decoder, const TokenIds& tokens, const std::vector<size_t>& cuts = {}) {
-  KvCache cache(decoder.model().config, 512);
-  std::vector<at::Tensor> parts;
-  std::vector<CacheSpan> past;
-  size_t begin = 0;
-  for (size_t cut = 0; cut <= cuts.size(); ++cut) {
-    const size_t end = cut < cuts.size() ? cuts[cut] : tokens.size();
-    TokenRun run{TokenIds(tokens.begin() + static_cast<long>(begin), tokens.begin() + static_cast<long>(end)),
-                 past, cache.Allocate(static_cast<int64_t>(end - begin))};
-    past.insert(past.end(), run.own.begin(), run.own.end());
-    std::vector<int64_t> rows;
-    for (size_t i = begin; i < end; ++i) rows.push_back(static_cast<int64_t>(i - begin));
-    parts.push_back(decoder.Logits(decoder.Forward({run}, cache, rows)));
-    begin = end;
-  }
-  return at::cat(parts);
 }
 
 void CheckAgainstReference(const Checkpoint& checkpoint, const TokenIds& tokens) {
