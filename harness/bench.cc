@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "harness/measure.h"
@@ -32,13 +33,15 @@ double Seconds(const Body& body) {
 }
 
 template <typename Body>
-double Fastest(const Body& body) {
+double Fastest(int64_t& tries, const Body& body) {
   double best = Seconds(body), total = best;
-  for (int i = 1; i < kTries || total < kTrySeconds; ++i) {
+  int64_t done = 1;
+  for (; done < kTries || total < kTrySeconds; ++done) {
     const double seconds = Seconds(body);
     best = std::min(best, seconds);
     total += seconds;
   }
+  tries = std::min(tries, done);
   return best;
 }
 
@@ -56,13 +59,13 @@ WeightPtr RandomWeight(const std::string& format, int64_t rows, int64_t cols) {
 }
 
 // The better of a plain sum of integers and of one row times a matrix.
-double ReadRate() {
+double ReadRate(int64_t& tries) {
   AlignedBuffer memory(static_cast<size_t>(kBeyondCaches));
   auto* words = memory.as<uint64_t>();
   const int64_t count = kBeyondCaches / 8;
   std::fill_n(words, count, 1);
   std::atomic<uint64_t> wrong{0};
-  const double sum_seconds = Fastest([&] {
+  const double sum_seconds = Fastest(tries, [&] {
     std::atomic<uint64_t> total{0};
     ParallelFor(count, 1 << 16, [&](int64_t begin, int64_t end) {
       uint64_t sum = 0;
@@ -75,25 +78,25 @@ double ReadRate() {
   constexpr int64_t kCols = 1024, kRows = kBeyondCaches / 4 / kCols;
   const WeightPtr weight = MakeDenseWeight(at::ones({kRows, kCols}));
   const at::Tensor x = at::randn({1, kCols});
-  const double row_seconds = Fastest([&] { weight->Matmul(x); });
+  const double row_seconds = Fastest(tries, [&] { weight->Matmul(x); });
   return static_cast<double>(kBeyondCaches) / std::min(sum_seconds, row_seconds);
 }
 
 // The best rate of our own kernel at some shapes of linears, and of LibTorch's.
-double MultiplyRate(const std::string& format) {
+double MultiplyRate(const std::string& format, int64_t& tries) {
   double best = 0;
   for (const auto& [rows, cols] : {std::pair<int64_t, int64_t>{1536, 576}, {1024, 1024}, {4096, 512}}) {
     constexpr int64_t kTokens = 480;
     const WeightPtr weight = RandomWeight(format, rows, cols);
     const at::Tensor x = at::randn({kTokens, cols});
-    const double seconds = Fastest([&] { weight->Matmul(x); });
+    const double seconds = Fastest(tries, [&] { weight->Matmul(x); });
     best = std::max(best, 2.0 * static_cast<double>(rows * cols * kTokens) / seconds);
   }
   if (format == "int8") return best;
   const at::ScalarType dtype = format == "fp32" ? at::kFloat : at::kBFloat16;
   const at::Tensor a = at::randn({1024, 1024}).to(dtype), b = at::randn({1024, 1024}).to(dtype);
   at::Tensor c = at::mm(a, b);
-  return std::max(best, 2.0 * 1024 * 1024 * 1024 / Fastest([&] { at::mm_out(c, a, b); }));
+  return std::max(best, 2.0 * 1024 * 1024 * 1024 / Fastest(tries, [&] { at::mm_out(c, a, b); }));
 }
 
 }  // namespace
@@ -109,11 +112,11 @@ double MachineLimits::Least(double bytes, double operations, const std::string& 
 
 MachineLimits MeasureLimits(int threads) {
   SetThreads(threads);
-  MachineLimits limits{.threads = threads};
-  limits.read_bytes = ReadRate();
-  limits.f32 = MultiplyRate("fp32");
-  if (kernels::HasBF16Dot()) limits.bf16 = MultiplyRate("bf16");
-  limits.int8 = MultiplyRate("int8");
+  MachineLimits limits{.threads = threads, .tries = std::numeric_limits<int64_t>::max()};
+  limits.read_bytes = ReadRate(limits.tries);
+  limits.f32 = MultiplyRate("fp32", limits.tries);
+  if (kernels::HasBF16Dot()) limits.bf16 = MultiplyRate("bf16", limits.tries);
+  limits.int8 = MultiplyRate("int8", limits.tries);
   return limits;
 }
 

@@ -16,6 +16,7 @@ struct MachineLimits {
   double f32 = 0;         // operations per second, of 480 tokens times the matrices of small models
   double bf16 = 0;        // 0: no bf16 dot products here
   double int8 = 0;
+  int64_t tries = 0;  // each limit is the best of so many at least
 
   // Of the arithmetic that a weight format (Weight::format()) computes with.
   double Operations(const std::string& format) const;

@@ -28,6 +28,8 @@ void CheckNumbers(RunRequest& request) {
         static_cast<double>(request.limit.value_or(1)));
   check("--num-fewshot", request.num_fewshot.value_or(0) >= 0, "0 or more",
         static_cast<double>(request.num_fewshot.value_or(0)));
+  check("--max-length", request.max_length.value_or(1) >= 1, "1 or more tokens",
+        static_cast<double>(request.max_length.value_or(1)));
   check("--threads", request.threads >= 0 && request.threads <= 1024, "0 to 1024", request.threads);
   check("--repetitions", request.repetitions >= 1 && request.repetitions <= 10000, "1 to 10000",
         request.repetitions);
@@ -131,7 +133,9 @@ void CheckDriftSize(const RunRequest& request, const ModelConfig& config) {
 
 }  // namespace
 
-int64_t ScoringContext(const ModelConfig& config) { return std::min<int64_t>(config.context_length, 2048); }
+int64_t ScoringContext(const ModelConfig& config, std::optional<int64_t> max_length) {
+  return std::min(config.context_length, max_length.value_or(config.context_length));
+}
 
 Plan ExpandCells(RunRequest request) {
   CheckNumbers(request);

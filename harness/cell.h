@@ -36,7 +36,8 @@ struct RunRequest {
   bool control = false;       // beside every healed method what the healing does to the uncompressed model
   bool random_weights = false;
   bool force = false;
-  std::filesystem::path artefacts;  // empty: CacheFolder()/artefacts
+  std::optional<int64_t> max_length;  // see ScoringContext
+  std::filesystem::path artefacts;    // empty: CacheFolder()/artefacts
   int64_t drift_tokens = 1024;
   std::filesystem::path drift_text;  // empty: see LoadDriftText
   double timeout = 0;                // seconds a phase; 0: no limit
@@ -75,7 +76,8 @@ struct Plan {
 // there.
 Plan ExpandCells(RunRequest request);
 
-// Longest input of the quality phase in tokens: the model's, at most 2048 as lm-evaluation-harness assumes.
-int64_t ScoringContext(const ModelConfig& config);
+// Longest input of the quality phase in tokens: what the model was made for, as in lm-evaluation-harness, or
+// `max_length` where that is less. Longer contexts lose their beginning.
+int64_t ScoringContext(const ModelConfig& config, std::optional<int64_t> max_length);
 
 }  // namespace tnb

@@ -76,24 +76,28 @@ Part MachinePart(const std::vector<MachineLimits>& all) {
   Part part{"bench_machine",
             {.caption = "machine",
              .columns = {{.title = "threads", .key = "threads"},
+                         {.title = "n", .key = "n"},
                          {.title = "read [GB/s]", .key = "read"},
                          {.title = "fp32 [Gflop/s]", .key = "fp32"},
                          {.title = "bf16 [Gflop/s]", .key = "bf16"},
                          {.title = "int8 [Gop/s]", .key = "int8"}}},
             {}};
   for (const MachineLimits& limits : all) {
-    part.table.rows.push_back(
-        {Count(limits.threads), Number(limits.read_bytes / 1e9), Number(limits.f32 / 1e9),
-         limits.bf16 > 0 ? Number(limits.bf16 / 1e9) : Words("not available"), Number(limits.int8 / 1e9)});
+    part.table.rows.push_back({Count(limits.threads), Count(limits.tries), Number(limits.read_bytes / 1e9),
+                               Number(limits.f32 / 1e9),
+                               limits.bf16 > 0 ? Number(limits.bf16 / 1e9) : Words("not available"),
+                               Number(limits.int8 / 1e9)});
     part.rows.push_back(RowOf("limit", "", "read", limits.threads, limits.read_bytes, "B/s"));
     part.rows.push_back(RowOf("limit", "", "fp32", limits.threads, limits.f32, "op/s"));
     if (limits.bf16 > 0) part.rows.push_back(RowOf("limit", "", "bf16", limits.threads, limits.bf16, "op/s"));
     part.rows.push_back(RowOf("limit", "", "int8", limits.threads, limits.int8, "op/s"));
   }
   part.table.notes.push_back(
-      "The fastest of several tries, of LibTorch and of tnbench's own kernels. Limits below are the time to "
-      "read the stored bytes or to compute, whichever is "
-      "longer.");
+      "The fastest of n tries or more of each: reading memory, and multiplying 480 tokens with the matrices "
+      "of "
+      "small models by tnbench's kernels and 1024x1024 matrices by LibTorch. Limits below are the time to "
+      "read "
+      "the stored bytes or to compute, whichever is longer.");
   return part;
 }
 
@@ -130,7 +134,9 @@ Part KernelPart(const Options& options, const SweepRequest& request) {
       }
     }
   }
-  part.table.notes.push_back("One token multiplies with weights from memory, as in decoding.");
+  part.table.notes.push_back("Medians of " + std::to_string(request.repetitions) +
+                             " interleaved repetitions. One token multiplies with weights from memory, as in "
+                             "decoding.");
   return part;
 }
 

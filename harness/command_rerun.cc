@@ -77,6 +77,17 @@ void RestoreDrift(const Store& store, const RunView& view, RunRequest& request) 
   if (Require<std::string>(drift->settings, "base", where) == own) request.base = view.method.text;
 }
 
+// Programs that had no --max-length cut every input at 2048 tokens; the phase's own settings tell.
+std::optional<int64_t> MaxLengthOf(const Store& store, const RunView& view) {
+  if (const auto given = Setting<int64_t>(view.cell.settings, "max_length")) return given;
+  const auto quality = FinishedPhase(store, view.run.id, "quality");
+  if (!quality) return std::nullopt;
+  const auto used =
+      Require<int64_t>(quality->settings, "context_length", "the settings of the run's quality");
+  const auto own = Require<int64_t>(view.model.config, "context_length", "the run's model");
+  return used < own ? std::optional(used) : std::nullopt;
+}
+
 RunRequest RequestOf(const Store& store, const RunView& view, const Options& options) {
   RunRequest request = FromCommand(view);
   const Json& settings = view.cell.settings;
@@ -92,6 +103,7 @@ RunRequest RequestOf(const Store& store, const RunView& view, const Options& opt
   request.num_fewshot = Setting<int64_t>(settings, "num_fewshot");
   request.seed = Setting<int64_t>(settings, "seed");
   request.fewshot_compat = Optional<std::string>(settings, "fewshot_compat", request.fewshot_compat, where);
+  request.max_length = MaxLengthOf(store, view);
   request.device = Require<std::string>(settings, "device", where);
   request.threads = Require<int>(settings, "threads", where);
   request.repetitions = Require<int>(settings, "repetitions", where);

@@ -80,6 +80,9 @@ std::shared_ptr<Options> Declare(CLI::App& app) {
   app.add_option("--limit", request.limit, "only the first N items of each task (of each member of a group)");
   app.add_option("--num-fewshot", request.num_fewshot,
                  "examples in the prompt, instead of each task's own number");
+  app.add_option("--max-length", request.max_length,
+                 "longest input in tokens (default: the model's own context, as in lm-evaluation-harness); "
+                 "longer ones lose their beginning");
   app.add_option(
          "--fewshot-compat", request.fewshot_compat,
          "lm-eval: examples as lm-evaluation-harness draws them, one generator for all items; document: "

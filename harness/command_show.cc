@@ -19,7 +19,7 @@ namespace {
 struct Options {
   std::string what, name;  // a run's number, or "task" and its name
   std::string db = "tnbench.db", task, data_dir, model;
-  std::optional<int64_t> num_fewshot;
+  std::optional<int64_t> num_fewshot, max_length;
   int64_t doc = 0;
   bool json = false, items = false;
 };
@@ -30,13 +30,13 @@ struct Reader {
   std::string name;
   int64_t context_length = 0;
 };
-Reader OpenTokenizer(const std::string& model) {
+Reader OpenTokenizer(const std::string& model, std::optional<int64_t> max_length) {
   Reader reader;
   try {
     const ResolvedModel resolved = ResolveModel(model.empty() ? "smollm2-135m" : model);
     reader.tokenizer = LoadTokenizer(OpenCheckpoint(resolved.path)->tokenizer());
     reader.name = resolved.name;
-    reader.context_length = ScoringContext(resolved.config);
+    reader.context_length = ScoringContext(resolved.config, max_length);
   } catch (const Error& error) {
     if (!model.empty() || error.kind() != ErrorKind::kIo) throw;
   }
@@ -51,7 +51,7 @@ int ShowPrompt(const Options& options) {
     throw Error(ErrorKind::kUsage, {"no such document", "0 to " + std::to_string(task.size() - 1),
                                     std::to_string(options.doc), "--doc", ""});
   }
-  const Reader reader = OpenTokenizer(options.model);
+  const Reader reader = OpenTokenizer(options.model, options.max_length);
   const Tokenizer* tokenizer = reader.tokenizer.get();
   const auto doc = static_cast<size_t>(options.doc);
   Item item = task.BuildPrompts().at(doc);
@@ -111,6 +111,8 @@ std::function<int()> DeclareShow(CLI::App& app) {
   app.add_option("--model", options->model,
                  "with a task: whose tokens are shown (default: smollm2-135m if it is there)");
   app.add_option("--num-fewshot", options->num_fewshot, "with a task: number of examples");
+  app.add_option("--max-length", options->max_length, "with a task: as in tnbench run")
+      ->check(CLI::PositiveNumber);
   app.add_option("--doc", options->doc, "document of the task, from 0")->capture_default_str();
   app.add_option("--data-dir", options->data_dir, "folder of the datasets");
   return [options] { return Show(*options); };

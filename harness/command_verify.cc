@@ -1,6 +1,7 @@
 #include <iostream>
 #include <memory>
 
+#include "base/json.h"
 #include "harness/command.h"
 #include "harness/facts.h"
 #include "harness/verification.h"
@@ -21,15 +22,18 @@ struct Options {
 
 bool Passes(const MeasurementRow& row) { return !row.tolerance || row.value <= *row.tolerance; }
 
-Table TableOf(const std::string& name, const std::vector<MeasurementRow>& rows) {
+Table TableOf(const std::string& name, const Findings& findings) {
   Table table{.caption = name,
               .columns = {{.title = "subject", .alignment = Alignment::kLeft, .key = "subject"},
                           {.title = "check", .alignment = Alignment::kLeft, .key = "check"},
                           {.title = "found", .key = "found"},
                           {.title = "allowed", .key = "allowed"},
                           {.title = "unit", .alignment = Alignment::kLeft, .key = "unit"},
+                          {.title = "n", .key = "n"},
                           {.title = "verdict", .alignment = Alignment::kLeft, .key = "verdict"}}};
-  for (const MeasurementRow& row : rows) {
+  const std::string where = "what verify " + name + " found";
+  for (const MeasurementRow& row : findings.rows) {
+    const auto n = Require<int64_t>(row.detail, "n", where);
     const Cell allowed = row.tolerance ? Cell{.text = FormatNumber(*row.tolerance), .value = *row.tolerance}
                                        : Cell{.text = "not stated"};
     table.rows.push_back({{.text = row.subject},
@@ -37,10 +41,13 @@ Table TableOf(const std::string& name, const std::vector<MeasurementRow>& rows) 
                           {.text = FormatNumber(row.value), .value = row.value},
                           allowed,
                           {.text = row.unit},
+                          {.text = std::to_string(n) + " " + Require<std::string>(row.detail, "of", where),
+                           .value = static_cast<double>(n)},
                           {.text = !row.tolerance ? ""
                                    : Passes(row)  ? "holds"
                                                   : "beyond"}});
   }
+  table.notes.push_back("Found: the largest of n. " + findings.protocol);
   return table;
 }
 
@@ -57,7 +64,7 @@ int Verify(const Options& options) {
     all = all && Passes(row);
   }
   store.AddMeasurements(findings.rows);
-  const Table verdicts = TableOf(name, findings.rows);
+  const Table verdicts = TableOf(name, findings);
   if (options.json) {
     Json json = ToJson(verdicts);
     for (const Table& table : findings.tables) json["tables"].push_back(ToJson(table));

@@ -15,7 +15,7 @@ Json OrNull(const std::optional<T>& value) {
 }
 
 Json QualitySettings(const Plan& plan, const PlannedCell& cell) {
-  const int64_t context = ScoringContext(cell.subject->config);
+  const int64_t context = ScoringContext(cell.subject->config, plan.request.max_length);
   Json tasks = Json::array();
   if (cell.subject->tokenizer != nullptr) {
     for (const auto& task : plan.tasks) {
@@ -63,6 +63,7 @@ Json CellSettings(const RunRequest& request) {
                    {"repetitions", request.repetitions},
                    {"weights", request.random_weights ? "random" : "checkpoint"}};
   settings.update(ChatSettings(request));
+  if (request.max_length) settings["max_length"] = *request.max_length;  // as above
   return settings;
 }
 

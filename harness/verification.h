@@ -5,7 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
-#include <utility>
+#include <string>
 #include <vector>
 
 #include "records/rows.h"
@@ -13,13 +13,12 @@
 
 namespace tnb {
 
-// What was found: rows with subject, name, settings, value, unit, tolerance and detail. A row with a
-// tolerance passes when its value, a deviation, is not above it; one without is for information. Tables are
-// printed above the verdicts, for people who want to see more than deviations.
+// What was found: rows with subject, name, settings, value, unit, tolerance and detail. The value is the
+// largest of `detail.n` deviations, of what `detail.of` says ("tokens"). A row with a tolerance passes when
+// its value is not above it; one without is for information. Tables are printed above the verdicts, for
+// people who want to see more than deviations.
 struct Findings {
-  // NOLINTNEXTLINE(google-explicit-constructor): most verifications have rows only.
-  Findings(std::vector<MeasurementRow> found, std::vector<Table> shown = {})
-      : rows(std::move(found)), tables(std::move(shown)) {}
+  std::string protocol;  // what was compared with what, and how
   std::vector<MeasurementRow> rows;
   std::vector<Table> tables;
 };

@@ -9,6 +9,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <random>
 
@@ -189,7 +190,8 @@ std::vector<MeasurementRow> VerifyModel(const Model& model, const std::string& s
                     .value = (other - whole).abs().max().item<double>(),
                     .unit = "nats",
                     .tolerance = tolerance,
-                    .detail = {{"tokens", whole.size(0)},
+                    .detail = {{"n", whole.size(0)},
+                               {"of", "tokens"},
                                {"values", whole.numel()},
                                {"values_changed", other.ne(whole).sum().item<int64_t>()},
                                {"greedy_changed", other.argmax(1).ne(best).sum().item<int64_t>()}}});
@@ -203,7 +205,7 @@ std::vector<MeasurementRow> VerifyModel(const Model& model, const std::string& s
   return rows;
 }
 
-std::vector<MeasurementRow> VerifyInvariance(const Options& options) {
+Findings VerifyInvariance(const Options& options) {
   RunRequest request = {.methods = options.methods, .phases = {"compress"}};
   request.models = SplitList(options.models, "--model");
   request.seed = options.seed;
@@ -235,7 +237,14 @@ std::vector<MeasurementRow> VerifyInvariance(const Options& options) {
       rows.push_back(std::move(row));
     }
   }
-  return rows;
+  return {.protocol =
+              "Deviations are |differences| of the log-probabilities of all words of the vocabulary after a "
+              "token, from those of each sequence alone in one piece; " +
+              std::to_string(std::size(kLengths)) + " sequences of 1 to " +
+              std::to_string(kLengths[std::size(kLengths) - 1]) + " random tokens, seed " +
+              std::to_string(options.seed) + ".",
+          .rows = std::move(rows),
+          .tables = {}};
 }
 
 }  // namespace

@@ -126,6 +126,8 @@ std::vector<MeasurementRow> RowsOf(const Options& options, const Curves& curves)
                        .value = curves.LargestDifference(curve),
                        .unit = "1",
                        .detail = {{"reference", reference ? reference->source : "the largest chi"},
+                                  {"n", curve.size()},
+                                  {"of", "angles"},
                                   {"values", Json::array()},
                                   {"seconds", Json::array()}}};
     if (reference && reference->exact_chi > 0 && chi >= reference->exact_chi)
@@ -157,7 +159,11 @@ Findings Verify(Options options) {
       RunKickedIsing(lattice, options.steps, options.chi, options.site, threads, [&] { progress.Advance(); });
   progress.Finish();
   if (!options.plot.empty()) WriteFileAtomically(options.plot, RenderSvg(PlotOf(options, curves)));
-  return {RowsOf(options, curves), {CurveTable(options, curves), ConvergenceTable(options, curves)}};
+  const std::string reference =
+      curves.reference ? "the published values" : std::string("the values at the largest chi");
+  return {.protocol = "Deviations are |differences| from " + reference + " at the angles 0 to pi/2.",
+          .rows = RowsOf(options, curves),
+          .tables = {CurveTable(options, curves), ConvergenceTable(options, curves)}};
 }
 
 }  // namespace

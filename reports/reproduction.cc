@@ -45,6 +45,7 @@ class Comparer {
       decided_ = true;
     }
     Reproduction& result = result_;
+    result.protocols = protocols_.notes();
     const bool same_answers =
         result.prompts_different == 0 && result.texts_different == 0 && result.scores_different == 0;
     if (decided_) {
@@ -99,7 +100,7 @@ class Comparer {
       decided_ = true;
     }
     if (unequal != 0) {
-      Differ(fmt::format("log-likelihoods of {} of {} items, by at most {:.3g}", unequal, result_.items,
+      Differ(fmt::format("log-likelihoods of {} of {} items, by at most {:.3g} nats", unequal, result_.items,
                          result_.largest_loglikelihood));
     }
     const auto count = [&](int64_t number, const char* what) {
@@ -143,11 +144,12 @@ class Comparer {
       if (name != phase) continue;
       const ColumnSpec column{phase, row.name, row.task, row.filter, row.variant, row.unit};
       const MetricRow* other = Find(second_, column);
+      const std::string how = protocols_.Name(ProtocolOf(first_, phase, row));
       if (IsMeasured(phase, row)) {
         if (other == nullptr || !row.variant.empty() || row.value == 0) continue;
-        result_.times.push_back(fmt::format("{}: {} -> {} {} ({:+.1f} %)", column.Key(),
-                                            FormatNumber(row.value), FormatNumber(other->value), row.unit,
-                                            100 * (other->value / row.value - 1)));
+        result_.measured.push_back(fmt::format("{}: {} -> {} {} ({:+.1f} %), n {} and {}, {}", column.Key(),
+                                               FormatNumber(row.value), FormatNumber(other->value), row.unit,
+                                               100 * (other->value / row.value - 1), row.n, other->n, how));
         continue;
       }
       if (other == nullptr) {
@@ -158,7 +160,8 @@ class Comparer {
       if (row.value == other->value) continue;
       const double scale = std::max(std::fabs(row.value), std::fabs(other->value));
       const double difference = std::isfinite(scale) ? std::fabs(row.value - other->value) / scale : INFINITY;
-      Differ(fmt::format("{}: {} / {}", column.Key(), row.value, other->value));
+      Differ(fmt::format("{}: {} / {} {}, n {} and {}, {}", column.Key(), row.value, other->value, row.unit,
+                         row.n, other->n, how));
       if (difference > result_.largest_metric) {
         result_.largest_metric = difference;
         result_.largest_metric_name = column.Key();
@@ -169,6 +172,7 @@ class Comparer {
   const Store& store_;
   RunData first_, second_;
   Reproduction result_;
+  ProtocolNames protocols_;
   bool decided_ = false;  // different, whatever the tolerance
 };
 
@@ -198,7 +202,8 @@ std::string ReproductionText(const Reproduction& result) {
     text += fmt::format("artefact: {}\n", result.artefact_equal ? "the same file" : "other bits");
   if (result.items != 0) {
     text += fmt::format(
-        "items: {}, largest difference of a log-likelihood {:.3g}, texts different {}, scores different {}\n",
+        "items: {}, largest difference of a log-likelihood {:.3g} nats, texts different {}, scores different "
+        "{}\n",
         result.items, result.largest_loglikelihood, result.texts_different, result.scores_different);
   }
   if (result.largest_metric != 0) {
@@ -206,7 +211,8 @@ std::string ReproductionText(const Reproduction& result) {
                         result.largest_metric_name);
   }
   for (const std::string& line : result.differences) text += "different: " + line + "\n";
-  for (const std::string& line : result.times) text += "time: " + line + "\n";
+  for (const std::string& line : result.measured) text += "measured: " + line + "\n";
+  for (const std::string& line : result.protocols) text += line + "\n";
   return text;
 }
 
@@ -221,7 +227,8 @@ Json ToJson(const Reproduction& result) {
           {"largest_loglikelihood_difference", finite(result.largest_loglikelihood)},
           {"largest_relative_metric_difference", finite(result.largest_metric)},
           {"differences", result.differences},
-          {"times", result.times}};
+          {"measured", result.measured},
+          {"protocols", result.protocols}};
 }
 
 }  // namespace tnb

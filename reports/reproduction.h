@@ -1,5 +1,6 @@
 // Whether a run that was done again gives the same: the artefact to the bit, every item (prompt,
-// log-likelihoods, text, scores), every metric. Times are shown beside each other and decide nothing.
+// log-likelihoods, text, scores), every metric. Times and resident memory are shown beside each other and
+// decide nothing.
 #pragma once
 
 #include <string>
@@ -29,7 +30,9 @@ struct Reproduction {
   double largest_metric = 0;         // relative difference of a metric that is not a time
   std::string largest_metric_name{};
   std::vector<std::string> differences{};  // in words, what is not equal to the bit
-  std::vector<std::string> times{};        // "speed.decode_64: 45.0 -> 45.3 tokens/s (+0.7 %)"
+  // Times and resident memory: "speed.decode_64: 45.0 -> 45.3 tokens/s (+0.7 %), n 5 and 5, P2".
+  std::vector<std::string> measured{};
+  std::vector<std::string> protocols{};  // of everything that was compared: "P1: boolq 1f3a5c7e9b2d"
 };
 
 // `tolerance`: largest |difference| of log-likelihoods that counts as numerically equal. Sums of a few

@@ -80,11 +80,6 @@ class BeamSearch {
   }
 
  private:
-  // Slots that a search may need at most: every beam its own answer.
-  static int64_t Need(const GenerateRequest& request) {
-    return static_cast<int64_t>(request.prompt.size()) + (request.beams + 1) * request.max_new_tokens;
-  }
-
   void Admit() {
     int64_t tokens = 0, beams = 0;
     for (const Search& search : active_) beams += search.request->beams;
@@ -92,17 +87,18 @@ class BeamSearch {
       const GenerateRequest& request = requests_[order_[waiting_]];
       const auto length = static_cast<int64_t>(request.prompt.size());
       if (length == 0 || request.max_new_tokens < 1 ||
-          length + request.max_new_tokens > options_.context_length || Need(request) > cache_.capacity()) {
+          length + request.max_new_tokens > options_.context_length ||
+          SlotsNeeded(request) > cache_.capacity()) {
         throw Error(ErrorKind::kInternal, "a beam search does not fit: prompt of " + std::to_string(length) +
                                               " tokens, " + std::to_string(request.max_new_tokens) +
                                               " new ones, " + std::to_string(request.beams) +
                                               " beams, cache of " + std::to_string(cache_.capacity()));
       }
       const bool crowded = beams + request.beams > options_.sequences ||
-                           reserved_ + Need(request) > cache_.capacity() ||
+                           reserved_ + SlotsNeeded(request) > cache_.capacity() ||
                            (tokens > 0 && tokens + length > options_.batch_tokens);
       if (crowded && !active_.empty()) return;
-      reserved_ += Need(request);
+      reserved_ += SlotsNeeded(request);
       tokens += length;
       beams += request.beams;
       Search search;
@@ -212,7 +208,7 @@ class BeamSearch {
 
   void Report(Search& search) {
     search.beams.clear();
-    reserved_ -= Need(*search.request);
+    reserved_ -= SlotsNeeded(*search.request);
     if (search.finished.empty()) throw Error(ErrorKind::kInternal, "a beam search ended without an answer");
     Finished& best = search.finished.front();
     StopWatch watch(tokenizer_, *search.request);

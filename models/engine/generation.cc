@@ -75,25 +75,20 @@ class Generation {
   }
 
  private:
-  // Slots a sequence may need until its end.
-  int64_t Need(const GenerateRequest& request) const {
-    return static_cast<int64_t>(request.prompt.size()) + request.max_new_tokens;
-  }
-
   void Admit() {
     int64_t tokens = 0;
     while (waiting_ < order_.size() && static_cast<int64_t>(active_.size()) < options_.sequences) {
       const GenerateRequest& request = requests_[order_[waiting_]];
       const auto length = static_cast<int64_t>(request.prompt.size());
-      if (length == 0 || request.max_new_tokens < 1 || Need(request) > options_.context_length) {
+      if (length == 0 || request.max_new_tokens < 1 || SlotsNeeded(request) > options_.context_length) {
         throw Error(ErrorKind::kInternal, "a generation request does not fit: prompt of " +
                                               std::to_string(length) + " tokens and " +
                                               std::to_string(request.max_new_tokens) + " new ones, context " +
                                               std::to_string(options_.context_length));
       }
-      if (reserved_ + Need(request) > cache_.capacity() && !active_.empty()) return;
+      if (reserved_ + SlotsNeeded(request) > cache_.capacity() && !active_.empty()) return;
       if (tokens > 0 && tokens + length > options_.batch_tokens) return;
-      reserved_ += Need(request);
+      reserved_ += SlotsNeeded(request);
       tokens += length;
       // All slots at once: taken token by token, those of many sequences would lie interleaved, and attention
       // over single slots costs as much as over whole panels of 32.
@@ -102,7 +97,7 @@ class Generation {
                          StopWatch(tokenizer_, request),
                          {},
                          {},
-                         cache_.Allocate(Need(request)),
+                         cache_.Allocate(SlotsNeeded(request)),
                          request.prompt});
       ++waiting_;
     }
@@ -189,7 +184,7 @@ class Generation {
     }
     cache_.Release(sequence.spans);
     cache_.Release(sequence.reserved);
-    reserved_ -= Need(*sequence.request);
+    reserved_ -= SlotsNeeded(*sequence.request);
     sink_(sequence.index, {sequence.watch.Text(), sequence.generated, finished});
     return true;
   }

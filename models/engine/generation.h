@@ -8,6 +8,12 @@
 
 namespace tnb {
 
+// Slots of the key-value cache until the end of the answer: one a token, and every beam has its own answer.
+inline int64_t SlotsNeeded(const GenerateRequest& request) {
+  const int64_t answers = request.beams > 1 ? request.beams + 1 : 1;
+  return static_cast<int64_t>(request.prompt.size()) + answers * request.max_new_tokens;
+}
+
 void GenerateAll(const Decoder& decoder, const Tokenizer& tokenizer, KvCache& cache,
                  const DecoderModelOptions& options, const std::vector<GenerateRequest>& requests,
                  const GenerateSink& sink);

@@ -135,17 +135,7 @@ class DecoderModel : public LanguageModel {
   DecoderModel(const Decoder& decoder, std::shared_ptr<const Tokenizer> tokenizer,
                const DecoderModelOptions& options)
       : decoder_(decoder), tokenizer_(std::move(tokenizer)), options_(options) {
-    if (options_.context_length == 0) {
-      options_.context_length = std::min<int64_t>(2048, decoder.model().config.context_length);
-    }
-    if (options_.cache_tokens == 0) {
-      // At least one path through the tree and the batch that is being computed.
-      const ModelConfig& config = decoder.model().config;
-      const int64_t token_bytes = CacheTokenBytes(config, decoder.model().cache);
-      const int64_t least = options_.batch_tokens + options_.context_length;
-      const int64_t wanted = least + options_.context_length * options_.sequences / 4;
-      options_.cache_tokens = std::max(least, std::min(wanted, CacheBudget() / token_bytes));
-    }
+    if (options_.context_length == 0) options_.context_length = decoder.model().config.context_length;
   }
 
   const Tokenizer& tokenizer() const override { return *tokenizer_; }
@@ -157,7 +147,11 @@ class DecoderModel : public LanguageModel {
     PrefixTree tree = TreeBuilder(requests, options_.batch_tokens).Take();
     std::vector<Pending> pending(requests.size());
     for (const Reading& reading : tree.readings) ++pending[reading.request].left;
-    KvCache& cache = Cache();
+    int64_t longest = 0;
+    for (const ScoreRequest& request : requests)
+      longest = std::max(longest, static_cast<int64_t>(request.tokens.size()));
+    // One path through the tree and the batch that is being computed.
+    KvCache& cache = Cache(longest + options_.batch_tokens);
     size_t next = 0, next_reading = 0;
     while (next < tree.nodes.size()) {
       const size_t first = next;
@@ -187,7 +181,15 @@ class DecoderModel : public LanguageModel {
   }
 
   void Generate(const std::vector<GenerateRequest>& requests, const GenerateSink& sink) override {
-    GenerateAll(decoder_, *tokenizer_, Cache(), options_, requests, sink);
+    if (requests.empty()) return;
+    int64_t longest = 0, all = 0;
+    for (const GenerateRequest& request : requests) {
+      longest = std::max(longest, SlotsNeeded(request));
+      all += SlotsNeeded(request);
+    }
+    const int64_t token_bytes = CacheTokenBytes(decoder_.model().config, decoder_.model().cache);
+    const int64_t together = std::min({all, longest * options_.sequences, CacheBudget() / token_bytes});
+    GenerateAll(decoder_, *tokenizer_, Cache(std::max(longest, together)), options_, requests, sink);
   }
 
  private:
@@ -196,10 +198,14 @@ class DecoderModel : public LanguageModel {
     ScoreResult result{0.0, true};
   };
 
-  KvCache& Cache() {
-    if (!cache_)
-      cache_ = std::make_unique<KvCache>(decoder_.model().config, options_.cache_tokens, decoder_.device(),
+  // Empty between calls, so that a larger one can take its place.
+  KvCache& Cache(int64_t least) {
+    if (options_.cache_tokens > 0) least = options_.cache_tokens;
+    if (!cache_ || cache_->capacity() < least) {
+      cache_.reset();
+      cache_ = std::make_unique<KvCache>(decoder_.model().config, least, decoder_.device(),
                                          decoder_.model().cache);
+    }
     return *cache_;
   }
 

@@ -11,9 +11,9 @@ namespace tnb {
 
 struct DecoderModelOptions {
   int64_t batch_tokens = 2048;  // tokens computed together
-  int64_t cache_tokens = 0;     // 0: for `sequences` of a quarter context, in at most an eighth of the memory
+  int64_t cache_tokens = 0;     // 0: as the requests need, `sequences` of them in an eighth of the memory
   int64_t sequences = 64;       // sequences decoded together
-  int64_t context_length = 0;   // 0: the model's, at most 2048 as lm-evaluation-harness assumes
+  int64_t context_length = 0;   // 0: the model's
 };
 
 std::unique_ptr<LanguageModel> MakeDecoderModel(const Decoder& decoder,

@@ -148,6 +148,12 @@ TEST_CASE("pitfall 10: finished work is found by model, method and protocol, nev
   CHECK(is_new(measure({"--method", "fp32", "--num-fewshot", "2"})));  // another protocol
   CHECK(is_new(measure({"--method", "fp32", "--num-fewshot", "2", "--fewshot-compat", "document"})));
   CHECK(is_new(measure({"--method", "fp32", "--limit", "6"})));
+  // Inputs are as long as the model's context unless told otherwise.
+  const PhaseRow shorter = measure({"--method", "fp32", "--max-length", "64"});
+  CHECK(is_new(shorter));
+  CHECK(shorter.settings["context_length"] == 64);
+  CHECK(first.settings["context_length"] == program.Database().Run(1).model.config["context_length"]);
+  CHECK(measure({"--method", "fp32", "--max-length", "1000000"}).data_id == first.id);  // as without
   // Other weights under the same name and path are another model.
   for (const auto& entry : std::filesystem::directory_iterator(program / "model")) {
     if (entry.path().extension() != ".safetensors") continue;

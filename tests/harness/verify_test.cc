@@ -22,6 +22,8 @@ TEST_CASE("verify invariance measures every way, states what is allowed and stor
   const Json table = ParseJson(outcome.output, "verify");
   REQUIRE(table["rows"].size() == 6 * 5);
   for (const Json& row : table["rows"]) CHECK(row["verdict"] == "holds");
+  CHECK_THAT(table.dump(),
+             Contains("216 tokens") && Contains("6 sequences of 1 to 100 random tokens, seed 0"));
 
   const std::vector<MeasurementRow> rows = program.Database().Measurements("invariance");
   REQUIRE(rows.size() == 6 * 5);
@@ -38,7 +40,7 @@ TEST_CASE("verify invariance measures every way, states what is allowed and stor
       CHECK(row.value == 0);
       CHECK(row.detail["values_changed"] == 0);
     }
-    CHECK(row.detail["tokens"] == 1 + 2 + 15 + 33 + 65 + 100);
+    CHECK(row.detail["n"] == 1 + 2 + 15 + 33 + 65 + 100);
     CHECK(row.detail["model_hash"].get<std::string>().size() == 64);
     CHECK(row.settings["threads"] ==
           (row.name == "threads" ? 1 : row.settings["threads_of_base"].get<int>()));
@@ -58,6 +60,7 @@ TEST_CASE("verify ising compares with published values, and promises nothing whe
   const Json json = ParseJson(outcome.output, "verify");
   REQUIRE(json["rows"].size() == 2);
   CHECK(json["rows"][0]["check"] == "chi 2");
+  CHECK_THAT(json.dump(), Contains("17 angles") && Contains("from the published values"));
   CHECK(json["rows"][1]["verdict"] == "");  // not exact: shown, not judged
   REQUIRE(json["tables"].size() == 2);
   CHECK(json["tables"][0]["rows"].size() == 17);

@@ -105,7 +105,7 @@ def main():
     parser.add_argument("--tasks", help="only these: a,b")
     parser.add_argument("--limit", type=int, help="only the first N documents of each task")
     parser.add_argument("--num-fewshot", type=int, help="as given to tnbench")
-    parser.add_argument("--max-length", type=int, default=2048, help="longest input in tokens")
+    parser.add_argument("--max-length", type=int, help="longest input in tokens (default: the model's own)")
     parser.add_argument("--tolerance", type=float, default=1e-3, help="of log-likelihoods")
     arguments = parser.parse_args()
 

@@ -59,7 +59,9 @@ TEST_CASE("runs are reproduced, numerically equal or different") {
   CHECK(same.items == 3);
   CHECK(same.artefact_equal);
   CHECK_THAT(ReproductionText(same),
-             Contains("reproduced\n") && Contains("decode_64: 50.0 -> 60.0 tokens/s (+20.0 %)"));
+             Contains("reproduced\n") &&
+                 Contains("decode_64: 50.0 -> 60.0 tokens/s (+20.0 %), n 1 and 1, P") &&
+                 Contains(": settings "));
 
   const Reproduction close = compare({.loglikelihood = -1.5004});
   CHECK(close.verdict == ReproductionVerdict::kNumericallyEqual);

@@ -159,7 +159,7 @@ TEST_CASE("scores do not depend on what is scored together") {
     return results;
   };
   const auto together = score(1024, 4096);
-  for (const auto& [batch, cache] : {std::pair<int64_t, int64_t>{64, 200}, {7, 120}}) {
+  for (const auto& [batch, cache] : {std::pair<int64_t, int64_t>{64, 200}, {7, 120}, {7, 0}}) {
     for (const auto& [index, result] : score(batch, cache)) {
       CHECK(result.log_likelihood == together.at(index).log_likelihood);
       CHECK(result.greedy == together.at(index).greedy);
