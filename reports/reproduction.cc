@@ -19,6 +19,11 @@ bool IsMeasured(const std::string& phase, const MetricRow& row) {
          row.name.starts_with("proportional_");
 }
 
+std::string WithUnit(double value, const std::string& unit) {
+  const std::string shown = ShownUnit(unit);
+  return FormatInUnit(value, unit) + (shown.empty() ? "" : " " + shown);
+}
+
 class Comparer {
  public:
   Comparer(const Store& store, int64_t first, int64_t second)
@@ -147,9 +152,9 @@ class Comparer {
       const std::string how = protocols_.Name(ProtocolOf(first_, phase, row));
       if (IsMeasured(phase, row)) {
         if (other == nullptr || !row.variant.empty() || row.value == 0) continue;
-        result_.measured.push_back(fmt::format("{}: {} -> {} {} ({:+.1f} %), n {} and {}, {}", column.Key(),
-                                               FormatNumber(row.value), FormatNumber(other->value), row.unit,
-                                               100 * (other->value / row.value - 1), row.n, other->n, how));
+        result_.measured.push_back(fmt::format(
+            "{}: {} -> {} ({:+.1f} %), n {} and {}, {}", column.Key(), WithUnit(row.value, row.unit),
+            WithUnit(other->value, row.unit), 100 * (other->value / row.value - 1), row.n, other->n, how));
         continue;
       }
       if (other == nullptr) {

@@ -81,7 +81,8 @@ const MetricRow* Find(const RunData& run, const ColumnSpec& column) {
 
 std::string ProtocolOf(const RunData& run, const std::string& phase, const MetricRow& row) {
   const auto found = run.protocols.find(TaskColumn(phase, row).Key());
-  if (found != run.protocols.end()) return found->second.substr(0, found->second.rfind(" n="));
+  if (row.protocol_id && found != run.protocols.end())
+    return found->second.substr(0, found->second.rfind(" n="));
   const CellRow& cell = run.view.cell;
   return fmt::format("settings {} {}", cell.settings_hash.substr(0, 12), cell.settings.dump());
 }

@@ -60,7 +60,7 @@ TEST_CASE("runs are reproduced, numerically equal or different") {
   CHECK(same.artefact_equal);
   CHECK_THAT(ReproductionText(same),
              Contains("reproduced\n") &&
-                 Contains("decode_64: 50.0 -> 60.0 tokens/s (+20.0 %), n 1 and 1, P") &&
+                 Contains("decode_64: 50.0 tokens/s -> 60.0 tokens/s (+20.0 %), n 1 and 1, P") &&
                  Contains(": settings "));
 
   const Reproduction close = compare({.loglikelihood = -1.5004});
