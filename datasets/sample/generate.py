@@ -21,21 +21,12 @@ from stories import PEOPLE, STORIES, WOMEN
 from sums import SUMS, THINGS
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+
+from drawing import draw, shuffled, write_or_check  # noqa: E402
+
 PASSAGES_PER_STORY = 5
 ITEMS_PER_SUM = 20
-
-
-def draw(rng, values):
-    return values[int(rng.random() * len(values))]
-
-
-def shuffled(rng, values):
-    """Own shuffle, from random() alone: only its sequence is promised to stay the same in every Python."""
-    values = list(values)
-    for i in range(len(values) - 1, 0, -1):
-        j = int(rng.random() * (i + 1))
-        values[i], values[j] = values[j], values[i]
-    return values
 
 
 def one_of_four(rng, group):
@@ -126,20 +117,13 @@ def files():
         items = items if name == "arithmetic_examples" else shuffled(rng, items)
         lines = [json.dumps({"id": f"{name}-{number:03}", **item}, ensure_ascii=False)
                  for number, item in enumerate(items, 1)]
-        yield HERE / f"{name}.jsonl", ("\n".join(lines) + "\n").encode()
+        yield HERE / f"{name}.jsonl", "\n".join(lines) + "\n"
 
 
 def main(arguments):
     if arguments not in ([], ["--check"]):
         sys.exit("usage: generate.py [--check]")
-    different = []
-    for path, content in files():
-        if not arguments:
-            path.write_bytes(content)
-        elif not path.exists() or path.read_bytes() != content:
-            different.append(path.name)
-    if different:
-        sys.exit(f"not what the generator writes: {', '.join(different)} (run generate.py)")
+    write_or_check(files(), check=bool(arguments))
 
 
 if __name__ == "__main__":

@@ -19,22 +19,13 @@ import sys
 import world as w
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+
+from drawing import draw, shuffled, write_or_check  # noqa: E402
+
 ITEMS = 200  # of each task
 # How often each kind of document is drawn.
 MIX = {"fact": 26, "arithmetic": 22, "news": 16, "reading": 16, "ending": 14, "story": 6}
-
-
-def draw(rng, values):
-    return values[int(rng.random() * len(values))]
-
-
-def shuffled(rng, values):
-    """From random() alone: only its sequence is promised to stay the same in every Python."""
-    values = list(values)
-    for i in range(len(values) - 1, 0, -1):
-        j = int(rng.random() * (i + 1))
-        values[i], values[j] = values[j], values[i]
-    return values
 
 
 def pair(rng, values):
@@ -224,14 +215,7 @@ def main():
             rng = random.Random(f"tnbench world {arguments.seed} {number}")
             sys.stdout.write(json.dumps(small.document(rng)) + "\n")
         return
-    different = []
-    for path, content in tasks():
-        if not arguments.check:
-            path.write_text(content)
-        elif not path.exists() or path.read_text() != content:
-            different.append(path.name)
-    if different:
-        sys.exit("not what generate.py writes: " + ", ".join(different))
+    write_or_check(tasks(), arguments.check)
 
 
 main()
