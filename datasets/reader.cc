@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <functional>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <string_view>
 
+#include "base/counting_iterator.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
@@ -24,34 +24,6 @@ std::string At(const std::string& path, int64_t line) { return path + ":" + std:
 int64_t LineOf(std::string_view text, size_t offset) {
   return 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
 }
-
-// Reads characters and counts the lines read so far, so that the parser's callback knows where it is.
-class CountingIterator {
- public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  CountingIterator(const char* at, int64_t* line) : at_(at), line_(line) {}
-  const char& operator*() const { return *at_; }
-  CountingIterator& operator++() {
-    if (*at_++ == '\n') ++*line_;
-    return *this;
-  }
-  CountingIterator operator++(int) {
-    CountingIterator before = *this;
-    ++*this;
-    return before;
-  }
-  bool operator==(const CountingIterator& other) const { return at_ == other.at_; }
-  bool operator!=(const CountingIterator& other) const { return at_ != other.at_; }
-
- private:
-  const char* at_;
-  int64_t* line_;
-};
 
 // Parses JSON that begins on line `line` of the file; `opened` is told of every object and array: its depth
 // (the outermost has 0), its line, and the name that it has in an enclosing object.

@@ -1,40 +1,12 @@
 #include "tasks/located_json.h"
 
 #include <algorithm>
-#include <cstddef>
-#include <iterator>
 #include <numeric>
+
+#include "base/counting_iterator.h"
 
 namespace tnb {
 namespace {
-
-// Reads characters and counts the lines read so far, so that the parser's callbacks know where they are.
-class CountingIterator {
- public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  CountingIterator(const char* at, int* line) : at_(at), line_(line) {}
-  const char& operator*() const { return *at_; }
-  CountingIterator& operator++() {
-    if (*at_++ == '\n') ++*line_;
-    return *this;
-  }
-  CountingIterator operator++(int) {
-    CountingIterator before = *this;
-    ++*this;
-    return before;
-  }
-  bool operator==(const CountingIterator& other) const { return at_ == other.at_; }
-  bool operator!=(const CountingIterator& other) const { return at_ != other.at_; }
-
- private:
-  const char* at_;
-  int* line_;
-};
 
 std::string Escaped(const std::string& key) {
   std::string out;
@@ -72,7 +44,7 @@ LocatedJson::LocatedJson(const std::string& text, const std::string& file) : fil
     std::string key;  // current key of an object
   };
   std::vector<Level> levels;
-  int line = 1;
+  int64_t line = 1;
   // The pointer of the value that begins or ends now.
   const auto place = [&]() -> std::string {
     if (levels.empty()) return "";

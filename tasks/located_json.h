@@ -2,6 +2,7 @@
 // writes a task file needs to see.
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <map>
 #include <string>
@@ -69,7 +70,7 @@ class LocatedJson {
 
   Json root_;
   std::string file_;
-  std::map<std::string, int> lines_;
+  std::map<std::string, int64_t> lines_;
 };
 
 }  // namespace tnb

@@ -8,6 +8,7 @@
 #include "methods/recipe.h"
 #include "models/checkpoint.h"
 #include "tests/methods/forms.h"
+#include "tests/methods/stage_support.h"
 #include "tests/support/catch.h"
 #include "tests/support/support.h"
 
@@ -22,14 +23,7 @@ at::Tensor Gaussian(int64_t rows, int64_t cols) {
 using testing::Fit;
 using testing::Fitted;
 using testing::RelativeError;
-
-LinearSlot Slot(const at::Tensor& w) {
-  LinearSlot slot;
-  slot.name = "blocks.0.q";
-  slot.block = 0;
-  slot.linear = MakeDenseLinear(MakeDenseWeight(w));
-  return slot;
-}
+using testing::SlotOf;
 
 }  // namespace
 
@@ -98,7 +92,7 @@ TEST_CASE("the leading part of a large matrix is that of its decomposition, with
 
 TEST_CASE("svd is the MPO with legs (m,1) x (1,n), and optimal") {
   const at::Tensor w = Gaussian(80, 48);
-  LinearSlot svd = Slot(w), mpo = Slot(w);
+  LinearSlot svd = SlotOf(w), mpo = SlotOf(w);
   ApplyRecipe(ParseRecipe("svd:rank=13@all"), svd);
   ApplyRecipe(ParseRecipe("mpo:chi=13,legs=80x1/1x48@all"), mpo);
   const at::Tensor x = at::randn({9, 48});
@@ -123,7 +117,7 @@ TEST_CASE("parameter counts follow the formulas") {
 }
 
 TEST_CASE("cores survive quantization and reload with the same outputs") {
-  LinearSlot slot = Slot(Gaussian(96, 60));
+  LinearSlot slot = SlotOf(Gaussian(96, 60));
   ApplyRecipe(ParseRecipe("mpo:cores=3,keep=0.5@all+int4:zero=asym@all"), slot);
   std::map<std::string, at::Tensor> stored;
   const Json json =
@@ -141,7 +135,7 @@ TEST_CASE("cores survive quantization and reload with the same outputs") {
 TEST_CASE("impossible requests name the legal range") {
   const at::Tensor w = Gaussian(64, 96);
   const auto message = [](const std::string& recipe, const at::Tensor& matrix) -> std::string {
-    LinearSlot slot = Slot(matrix);
+    LinearSlot slot = SlotOf(matrix);
     try {
       ApplyRecipe(ParseRecipe(recipe), slot);
     } catch (const Error& error) {
@@ -162,11 +156,11 @@ TEST_CASE("impossible requests name the legal range") {
 }
 
 TEST_CASE("a matrix of zeros and a matrix of rank one are no special cases") {
-  LinearSlot zeros = Slot(at::zeros({24, 36}));
+  LinearSlot zeros = SlotOf(at::zeros({24, 36}));
   ApplyRecipe(ParseRecipe("mpo:keep=0.5,cores=3@all"), zeros);
   CHECK(zeros.linear->Rebuild().abs().max().item<double>() == 0);
   const at::Tensor one = at::outer(at::arange(1.0, 25.0), at::arange(1.0, 37.0)).to(at::kFloat);
-  LinearSlot rank_one = Slot(one);
+  LinearSlot rank_one = SlotOf(one);
   ApplyRecipe(ParseRecipe("svd:error=0.001@all"), rank_one);
   CHECK(rank_one.linear->size().parameters == 24 + 36);
   CHECK(RelativeError(one, rank_one.linear->Rebuild()) < 1e-5);

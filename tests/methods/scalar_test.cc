@@ -6,10 +6,13 @@
 #include "methods/quantize/rounding.h"
 #include "methods/recipe.h"
 #include "tests/methods/recipe_error.h"
+#include "tests/methods/stage_support.h"
 #include "tests/support/catch.h"
 
 namespace tnb {
 namespace {
+
+using testing::SlotOf;
 
 at::Tensor Decode(const CodedMatrix& codes) { return MakeCodedWeight(codes, Activation::kF32)->Dense(); }
 
@@ -60,18 +63,6 @@ TEST_CASE("edge groups: zeros, one sign, extremes") {
   huge[0][0] = 1e12;
   CHECK_THROWS_AS(RoundToNearest(huge, 8, 0, true), Error);
 }
-
-namespace {
-
-LinearSlot SlotOf(const at::Tensor& w) {
-  LinearSlot slot;
-  slot.name = "blocks.0.q";
-  slot.block = 0;
-  slot.linear = MakeDenseLinear(MakeDenseWeight(w));
-  return slot;
-}
-
-}  // namespace
 
 // b m n / 8 for codes, and per group: 2 bytes of scale (4 for nf4 and fp4, with double quantization 1, 4 more
 // for 256 groups and 4 for the mean), b / 8 for an integer zero point, 2 for a real one. 576 = 4.5 x 128: the

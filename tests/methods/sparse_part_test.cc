@@ -8,21 +8,16 @@
 
 #include "methods/recipe.h"
 #include "tests/methods/forms.h"
+#include "tests/methods/stage_support.h"
 #include "tests/support/catch.h"
 
 namespace tnb {
 namespace {
 
-LinearSlot Slot(const at::Tensor& w) {
-  LinearSlot slot;
-  slot.name = "blocks.0.q";
-  slot.block = 0;
-  slot.linear = MakeDenseLinear(MakeDenseWeight(w));
-  return slot;
-}
+using testing::SlotOf;
 
 LinearSlot Applied(const std::string& recipe, const at::Tensor& w) {
-  LinearSlot slot = Slot(w);
+  LinearSlot slot = SlotOf(w);
   ApplyRecipe(ParseRecipe(recipe), slot);
   return slot;
 }
@@ -78,7 +73,7 @@ TEST_CASE("superweights are exact, and worth their parameters") {
 
 TEST_CASE("saten keeps the largest of the residual, and counts it") {
   const at::Tensor w = Spiky();
-  LinearSlot slot = Slot(w);
+  LinearSlot slot = SlotOf(w);
   const LayerOutcome outcome = ApplyRecipe(ParseRecipe("saten:keep=0.4,density=0.02@all"), slot)[0];
   const int64_t stored = outcome.report.detail.at("sparse_elements").get<int64_t>();
   CHECK(stored == 62);  // 3072 - floor(0.98 * 3072)
@@ -99,7 +94,7 @@ TEST_CASE("saten keeps the largest of the residual, and counts it") {
 
 TEST_CASE("saten in 2:4 stores half of the elements") {
   const at::Tensor w = Spiky();
-  LinearSlot slot = Slot(w);
+  LinearSlot slot = SlotOf(w);
   const LayerOutcome outcome = ApplyRecipe(ParseRecipe("saten:keep=0.6,pattern=2:4@all"), slot)[0];
   CHECK(outcome.report.detail.at("sparse_elements") == 64 * 48 / 2);
   const WeightSize sparse = slot.linear->weight(2)->size();

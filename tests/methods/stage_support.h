@@ -20,6 +20,10 @@ inline LinearSlot SlotOf(const std::string& name, LinearKind kind, WeightPtr wei
   return slot;
 }
 
+inline LinearSlot SlotOf(const at::Tensor& w) {
+  return SlotOf("blocks.0.q", LinearKind::kQ, MakeDenseWeight(w));
+}
+
 // Statistics that are there.
 class FixedStatistics : public StatisticsService {
  public:
