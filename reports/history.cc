@@ -1,12 +1,12 @@
 #include "reports/history.h"
 
 #include <algorithm>
-#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <queue>
 
 #include "base/error.h"
 #include "reports/statistics.h"
+#include "reports/statistics/distributions.h"
 
 namespace tnb {
 namespace {
@@ -199,8 +199,7 @@ SeriesJudgment JudgeSeries(std::span<const double> values, const WatchOptions& o
   double room = 0;
   if (!constant) {
     const auto n = static_cast<double>(past.size());
-    const boost::math::students_t distribution(n - 1);
-    room = boost::math::quantile(distribution, 1 - options.alpha) * SampleDeviation(cut_past) *
+    room = StudentQuantile(1 - options.alpha, n - 1) * SampleDeviation(cut_past) *
            std::sqrt(1 / static_cast<double>(nights) + 1 / n);
   }
   const double shift = Mean(cut_recent) - Mean(cut_past);

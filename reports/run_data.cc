@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "reports/statistics/distributions.h"
+
 namespace tnb {
 
 std::string JsonDifference(const Json& a, const Json& b) {

@@ -1,13 +1,13 @@
 #include "reports/statistics.h"
 
 #include <algorithm>
-#include <boost/math/distributions/normal.hpp>
 #include <cmath>
 #include <numeric>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "reports/statistics/distributions.h"
 
 namespace tnb {
 namespace {
@@ -57,13 +57,6 @@ double Percentile(std::span<const double> values, double p) {
 }
 
 double Median(std::span<const double> values) { return Percentile(values, 50); }
-
-double NormalQuantile(double p) {
-  if (!(p > 0 && p < 1)) {
-    throw Error(ErrorKind::kUsage, {"wrong probability", "between 0 and 1", std::to_string(p), "", ""});
-  }
-  return boost::math::quantile(boost::math::normal(), p);
-}
 
 Interval WilsonInterval(int64_t successes, int64_t n, double confidence) {
   if (n < 1 || successes < 0 || successes > n) {

@@ -22,7 +22,5 @@ double Percentile(std::span<const double> values, double p);
 double Median(std::span<const double> values);
 // Score interval of a proportion (Wilson 1927), 0 <= successes <= n, n >= 1, 0 < confidence < 1.
 Interval WilsonInterval(int64_t successes, int64_t n, double confidence = 0.95);
-// x with P(X <= x) = p for a standard normal X, 0 < p < 1.
-double NormalQuantile(double p);
 
 }  // namespace tnb

@@ -1,10 +1,10 @@
 // The comparisons of verdict.h: which tests belong to which kind of number.
 #include <algorithm>
-#include <boost/math/distributions/normal.hpp>
 #include <cmath>
 #include <vector>
 
 #include "base/error.h"
+#include "reports/statistics/distributions.h"
 #include "reports/statistics/ranks.h"
 #include "reports/statistics/verdict.h"
 
@@ -107,8 +107,7 @@ Comparison CompareEstimates(const Estimate& first, const Estimate& second, int64
   const double error = std::hypot(first.error, second.error);
   comparison.null_error = error;
   if (!(error > 0)) return comparison;
-  const boost::math::normal normal;
-  const auto above = [&](double z) { return boost::math::cdf(boost::math::complement(normal, z)); };
+  const auto above = [](double z) { return NormalBelow(-z); };
   const double half = NormalQuantile(1 - options.alpha / 2) * error;
   comparison.interval = Interval{comparison.difference - half, comparison.difference + half};
   comparison.p = std::min(1.0, 2 * above(std::fabs(comparison.difference) / error));

@@ -1,19 +1,15 @@
 #include "reports/statistics/paired.h"
 
 #include <algorithm>
-#include <boost/math/distributions/binomial.hpp>
-#include <boost/math/distributions/normal.hpp>
-#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <map>
 #include <numeric>
 
 #include "base/error.h"
+#include "reports/statistics/distributions.h"
 
 namespace tnb {
 namespace {
-
-double NormalBelow(double z) { return boost::math::cdf(boost::math::normal(), z); }
 
 double Total(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
 
@@ -39,9 +35,8 @@ double McNemarExact(const Discordant& discordant) {
   const int64_t total = discordant.first + discordant.second;
   CheckCounts(discordant, std::max<int64_t>(1, total));
   if (total == 0) return 1;
-  const boost::math::binomial coins(static_cast<double>(total), 0.5);
   const auto fewer = static_cast<double>(std::min(discordant.first, discordant.second));
-  return std::min(1.0, 2 * boost::math::cdf(coins, fewer));
+  return std::min(1.0, 2 * CoinsBelow(fewer, static_cast<double>(total)));
 }
 
 double TangoScore(const Discordant& discordant, int64_t n, double difference) {
@@ -157,10 +152,10 @@ double MeanEquivalence(const PairedSample& sample, double margin, double range) 
   const double unseen = range / static_cast<double>(sample.sums.size());
   const double error = std::hypot(ClusterStandardError(sample), unseen);
   if (error == 0) return 1;
-  const boost::math::students_t t(static_cast<double>(sample.sums.size() - 1));
+  const double degrees = static_cast<double>(sample.sums.size() - 1);
   const double estimate = sample.estimate();
-  const double above_lower = boost::math::cdf(boost::math::complement(t, (estimate + margin) / error));
-  const double below_upper = boost::math::cdf(t, (estimate - margin) / error);
+  const double above_lower = StudentBelow(-(estimate + margin) / error, degrees);
+  const double below_upper = StudentBelow((estimate - margin) / error, degrees);
   return std::max(above_lower, below_upper);
 }
 

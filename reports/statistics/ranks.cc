@@ -1,13 +1,12 @@
 #include "reports/statistics/ranks.h"
 
 #include <algorithm>
-#include <boost/math/distributions/normal.hpp>
-#include <boost/math/special_functions/binomial.hpp>
 #include <cmath>
 #include <numeric>
 #include <vector>
 
 #include "base/error.h"
+#include "reports/statistics/distributions.h"
 #include "reports/statistics/random_index.h"
 
 namespace tnb {
@@ -68,7 +67,7 @@ double Below(int64_t u, size_t m, size_t n) {
   if (std::max(m, n) <= kMostExact) return ExactBelow(u, m, n);
   const double pairs = static_cast<double>(m) * static_cast<double>(n);
   const double deviation = std::sqrt(pairs * static_cast<double>(m + n + 1) / 12);
-  return boost::math::cdf(boost::math::normal(), (static_cast<double>(u) + 0.5 - pairs / 2) / deviation);
+  return NormalBelow((static_cast<double>(u) + 0.5 - pairs / 2) / deviation);
 }
 
 // One-sided p of: the first are not smaller. All ties count against it.
@@ -115,8 +114,7 @@ double MannWhitney(std::span<const double> first, std::span<const double> second
 double SmallestMannWhitney(int64_t m, int64_t n) {
   if (m < 1 || n < 1) return 1;
   if (m + n > 1000) return 0;
-  const double orders =
-      boost::math::binomial_coefficient<double>(static_cast<unsigned>(m + n), static_cast<unsigned>(m));
+  const double orders = BinomialCoefficient(static_cast<unsigned>(m + n), static_cast<unsigned>(m));
   return std::min(1.0, 2 / orders);
 }
 

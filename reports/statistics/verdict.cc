@@ -1,11 +1,11 @@
 #include "reports/statistics/verdict.h"
 
 #include <algorithm>
-#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <numeric>
 
 #include "base/error.h"
+#include "reports/statistics/distributions.h"
 
 namespace tnb {
 namespace {
@@ -14,7 +14,7 @@ constexpr double kPower = 0.8;
 
 double Quantile(double p, double degrees) {
   if (degrees <= 0) return NormalQuantile(p);
-  return boost::math::quantile(boost::math::students_t(degrees), p);
+  return StudentQuantile(p, degrees);
 }
 
 std::optional<double> Detectable(const Comparison& comparison, double alpha) {

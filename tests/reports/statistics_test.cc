@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "reports/statistics/distributions.h"
 #include "tests/reports/golden.h"
 #include "tests/support/catch.h"
 
@@ -53,6 +54,16 @@ TEST_CASE("too few observations, NaN and bad probabilities are errors") {
 TEST_CASE("normal quantiles") {
   CHECK(NormalQuantile(0.975) == Approx(1.9599639845400536).epsilon(1e-12));
   CHECK(NormalQuantile(0.01) == Approx(-2.3263478740408408).epsilon(1e-12));
+}
+
+TEST_CASE("distributions, against mpmath with 30 digits") {
+  CHECK(NormalBelow(-1.5) == Approx(0.0668072012688580660).epsilon(1e-13));
+  CHECK(NormalBelow(-9) == Approx(1.12858840595384064e-19).epsilon(1e-13));
+  CHECK(StudentQuantile(0.975, 10) == Approx(2.22813885198627475).epsilon(1e-13));
+  CHECK(StudentBelow(-2, 5) == Approx(0.0509697394149291781).epsilon(1e-13));
+  CHECK(StudentBelow(-40, 3.5) == Approx(4.38322055468650936e-06).epsilon(1e-13));
+  CHECK(CoinsBelow(3, 10) == Approx((1 + 10 + 45 + 120) / 1024.0).epsilon(1e-13));
+  CHECK(BinomialCoefficient(50, 20) == Approx(47129212243960).epsilon(1e-15));
 }
 
 TEST_CASE("Wilson intervals") {
