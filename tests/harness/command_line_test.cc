@@ -17,18 +17,18 @@ TEST_CASE("every command has help with examples that begin with its name") {
   const Program program;
   for (const CommandEntry& command : Commands()) {
     CAPTURE(command.name);
-    const Outcome help = program.Run({command.name, "--help"});
+    const Outcome help = program.Ask({command.name, "--help"});
     CHECK(help.exit_code == 0);
     CHECK(help.errors.empty());
     CHECK_THAT(help.output, Contains("Examples:\n  tnbench " + std::string(command.name)));
-    CHECK(program.Run({"help", command.name}).output == help.output);
+    CHECK(program.Ask({"help", command.name}).output == help.output);
   }
-  const Outcome all = program.Run({"--help"});
+  const Outcome all = program.Ask({"--help"});
   CHECK(all.exit_code == 0);
   for (const CommandEntry& command : Commands()) {
     CHECK((all.output.find(command.summary) != std::string::npos) == !command.hidden);
   }
-  CHECK(program.Run({"help"}).output == all.output);
+  CHECK(program.Ask({"help"}).output == all.output);
 }
 
 TEST_CASE("the version names the commit") {
@@ -68,7 +68,7 @@ TEST_CASE("bad command lines are one line and exit code 2") {
   };
   for (const auto& [arguments, expected] : cases) {
     CAPTURE(arguments);
-    const Outcome outcome = program.Run(arguments);
+    const Outcome outcome = program.Ask(arguments);
     CHECK(outcome.exit_code == 2);
     CHECK(outcome.output.empty());
     CHECK(IsOneLineError(outcome.errors));
@@ -81,9 +81,9 @@ TEST_CASE("lists are made from what is registered, as text and as JSON") {
   const Program program;
   for (const char* what : {"methods", "models", "tasks", "datasets"}) {
     CAPTURE(what);
-    const Outcome text = program.Run({"list", what});
+    const Outcome text = program.Ask({"list", what});
     CHECK(text.exit_code == 0);
-    const Outcome outcome = program.Run({"list", what, "--json"});
+    const Outcome outcome = program.Ask({"list", what, "--json"});
     REQUIRE(outcome.exit_code == 0);
     const Json list = ParseJson(outcome.output, "list");
     REQUIRE_FALSE(list.empty());
@@ -95,18 +95,18 @@ TEST_CASE("lists are made from what is registered, as text and as JSON") {
 
 TEST_CASE("task files are checked") {
   const Program program;
-  CHECK(program.Run({"list", "tasks", "--check", "task.json"}).exit_code == 0);
+  CHECK(program.Ask({"list", "tasks", "--check", "task.json"}).exit_code == 0);
   Json task = ReadJsonFile(program / "task.json");
   task["forms"] = "rolling";
   std::ofstream(program / "bad.json") << task.dump(2);
-  const Outcome outcome = program.Run({"list", "tasks", "--check", "bad.json"});
+  const Outcome outcome = program.Ask({"list", "tasks", "--check", "bad.json"});
   CHECK(outcome.exit_code != 0);
   CHECK(IsOneLineError(outcome.errors));
   CHECK_THAT(outcome.errors, Contains("bad.json:") && Contains("forms"));
 }
 
 TEST_CASE("a prompt is shown as the model sees it") {
-  const Outcome outcome = Program().Run({"show", "--task", "./task.json", "--doc", "2", "--json"});
+  const Outcome outcome = Program().Ask({"show", "--task", "./task.json", "--doc", "2", "--json"});
   REQUIRE(outcome.exit_code == 0);
   const Json json = ParseJson(outcome.output, "prompt");
   CHECK(json["prompt"] == "Question: What is 2 and one more?\nAnswer:");

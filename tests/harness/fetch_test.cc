@@ -74,7 +74,7 @@ TEST_CASE_METHOD(Fixture, "what cannot be fetched is one line that says why") {
   PlanRows("own%2Ftiny", "&config=default&split=test", Rows(3));
   const auto fails = [&](const std::vector<std::string>& arguments, int code, const std::string& words) {
     CAPTURE(arguments);
-    const Outcome outcome = program.Run(arguments);
+    const Outcome outcome = program.Ask(arguments);
     CHECK(outcome.exit_code == code);
     CHECK(IsOneLineError(outcome.errors));
     CHECK_THAT(outcome.errors, Contains(words));

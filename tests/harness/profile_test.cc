@@ -224,7 +224,7 @@ TEST_CASE("a profile on a task, and what it refuses") {
   CHECK_THAT(tables[0]["caption"].get<std::string>(), Contains("loss of tiny acc"));
   CHECK_THAT(tables[0]["notes"].dump(), Contains("n=6, protocol tiny"));
   const auto refused = [&](const Names& more) {
-    const Outcome bad = program.Run(ProfileArguments(more));
+    const Outcome bad = program.Ask(ProfileArguments(more));
     CHECK(bad.exit_code == 2);
     CHECK(testing::IsOneLineError(bad.errors));
     return bad.errors;

@@ -10,11 +10,13 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <iostream>
 #include <random>
 #include <sstream>
 #include <thread>
 
 #include "base/files.h"
+#include "harness/command.h"
 #include "tests/models/formats/builders.h"
 #include "tests/models/tokenizers/golden.h"
 #include "tests/support/catch.h"
@@ -72,6 +74,29 @@ void WriteTask(const std::filesystem::path& folder, int items) {
   WriteText(folder / "task.json", task.dump(2));
 }
 
+// A command line of tnbench as main and exec take it.
+class CommandWords {
+ public:
+  explicit CommandWords(const std::vector<std::string>& arguments) : words_{TNBENCH_PROGRAM} {
+    words_.insert(words_.end(), arguments.begin(), arguments.end());
+    for (std::string& word : words_) pointers_.push_back(word.data());
+    pointers_.push_back(nullptr);
+  }
+  char** pointers() { return pointers_.data(); }
+
+ private:
+  std::vector<std::string> words_;
+  std::vector<char*> pointers_;
+};
+
+// In a new process: works in the folder from now on, and writes to its output.txt and errors.txt.
+bool EnterFolder(const std::filesystem::path& folder) {
+  if (::chdir(folder.c_str()) != 0) return false;
+  const int output = ::open("output.txt", O_CREAT | O_TRUNC | O_WRONLY, 0644);
+  const int errors = ::open("errors.txt", O_CREAT | O_TRUNC | O_WRONLY, 0644);
+  return ::dup2(output, STDOUT_FILENO) >= 0 && ::dup2(errors, STDERR_FILENO) >= 0;
+}
+
 // Child processes of `parent` whose command line is "... worker PHASE".
 pid_t FindWorker(pid_t parent, const std::string& phase) {
   pid_t found = -1;
@@ -122,25 +147,29 @@ Outcome Program::Run(const std::vector<std::string>& arguments, const Limits& li
   return Wait(Start(arguments, limits));
 }
 
+Outcome Program::Ask(const std::vector<std::string>& arguments) const {
+  std::cout.flush();  // what is buffered would be written twice
+  const pid_t process = ::fork();
+  if (process != 0) return Wait(process);
+  if (!EnterFolder(folder())) ::_exit(127);
+  CommandWords words(arguments);
+  const int exit_code = RunCommandLine(static_cast<int>(arguments.size()) + 1, words.pointers());
+  std::cout.flush();
+  ::_exit(exit_code);
+}
+
 pid_t Program::Start(const std::vector<std::string>& arguments, const Limits& limits) const {
   const pid_t process = ::fork();
   if (process != 0) return process;
   ::setpgid(0, 0);  // a signal to the test does not meet it twice
-  bool good = ::chdir(folder().c_str()) == 0;
-  const int output = ::open("output.txt", O_CREAT | O_TRUNC | O_WRONLY, 0644);
-  const int errors = ::open("errors.txt", O_CREAT | O_TRUNC | O_WRONLY, 0644);
-  good = good && ::dup2(output, STDOUT_FILENO) >= 0 && ::dup2(errors, STDERR_FILENO) >= 0;
+  bool good = EnterFolder(folder());
   if (limits.file_bytes > 0) {
     const rlimit limit = {static_cast<rlim_t>(limits.file_bytes), static_cast<rlim_t>(limits.file_bytes)};
     good = good && ::setrlimit(RLIMIT_FSIZE, &limit) == 0;
     ::signal(SIGXFSZ, SIG_IGN);  // a write beyond fails, as on a full disk
   }
-  std::vector<std::string> all = {TNBENCH_PROGRAM};
-  all.insert(all.end(), arguments.begin(), arguments.end());
-  std::vector<char*> pointers;
-  for (std::string& argument : all) pointers.push_back(argument.data());
-  pointers.push_back(nullptr);
-  if (good) ::execv(pointers[0], pointers.data());
+  CommandWords words(arguments);
+  if (good) ::execv(TNBENCH_PROGRAM, words.pointers());
   ::_exit(127);
 }
 

@@ -33,6 +33,9 @@ class Program {
 
   // tnbench ARGUMENTS in the folder; waits for its end.
   Outcome Run(const std::vector<std::string>& arguments, const Limits& limits = {}) const;
+  // The same for a command line that computes nothing and starts no worker: in a copy of this process, which
+  // spares loading LibTorch again.
+  Outcome Ask(const std::vector<std::string>& arguments) const;
   // tnbench run with the tiny model, task, database and artefact folder, plus `arguments`.
   Outcome Measure(const std::vector<std::string>& arguments, const Limits& limits = {}) const;
   std::vector<std::string> MeasureArguments(const std::vector<std::string>& arguments) const;
