@@ -2,6 +2,9 @@
 
 #include "base/files.h"
 
+template class nlohmann::basic_json<>;
+template class nlohmann::detail::serializer<nlohmann::json>;
+
 namespace tnb {
 
 Json ParseJson(const std::string& text, const std::string& where) {

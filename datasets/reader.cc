@@ -132,18 +132,20 @@ void ReadLines(Dataset& data, std::string_view text) {
   }
 }
 
-void ReplaceAll(std::string& text, std::string_view from, std::string_view to) {
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
+// Built up, as GCC 12 takes std::string::replace for an overflow here.
+std::string Replaced(std::string_view text, std::string_view from, std::string_view to) {
+  std::string result;
+  for (size_t at = text.find(from); at != std::string_view::npos; at = text.find(from)) {
+    result.append(text.substr(0, at)).append(to);
+    text.remove_prefix(at + from.size());
   }
+  return result.append(text);
 }
 
 // A page begins at a line "= Title =" with one sign of equality at each end; section titles have more.
 bool IsPageTitle(std::string_view line) {
-  std::string title(line);
-  ReplaceAll(title, "= = =", "===");
-  ReplaceAll(title, "= =", "==");
-  title = StripPython(title);
+  const std::string joined = Replaced(Replaced(line, "= = =", "==="), "= =", "==");
+  const std::string title = StripPython(joined);
   return title.size() >= 2 && title.starts_with("= ") && title.ends_with(" =");
 }
 

@@ -1,7 +1,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <cstring>
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
 #include <iostream>
 #include <sstream>
 
@@ -65,7 +67,8 @@ int Run(int argc, char** argv) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
     if (command.hidden) sub->group("");
     sub->footer("Examples:\n" + std::string(command.examples));
-    const std::function<int()> run = command.declare(*sub);
+    OptionList options(*sub);
+    const std::function<int()> run = command.declare(options);
     sub->callback([&chosen, &name, run, &command] {
       chosen = run;
       name = command.name;
@@ -110,6 +113,12 @@ std::vector<std::string> SplitList(const std::string& text, const std::string& o
       throw Error(ErrorKind::kUsage, {"empty name in a list", "a,b,c", "'" + text + "'", option, ""});
   }
   return parts;
+}
+
+bool ParseInteger(const std::string& text, int64_t& value) {
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc() && rest == end;
 }
 
 int TerminalWidth() {

@@ -1,15 +1,16 @@
 // The command line: one file a command (command_*.cc) and one line in the list in commands.cc. A command
-// declares its options on a CLI::App and returns what runs it; that returns the exit code:
+// declares its options in an OptionList and returns what runs it; that returns the exit code:
 // 0 fine, 1 a failed cell, a regression or an error of data or the system, 2 usage, 3 not comparable. Results
 // go to standard output, progress and messages to standard error.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "harness/cell.h"
+#include "harness/options.h"
 
 namespace tnb {
 
@@ -18,30 +19,30 @@ struct CommandEntry {
   const char* summary;
   const char* examples;  // shown below the options, one a line
   bool hidden;
-  std::function<int()> (*declare)(CLI::App& app);
+  std::function<int()> (*declare)(OptionList& command);
 };
 
 const std::vector<CommandEntry>& Commands();
 
-std::function<int()> DeclareRun(CLI::App& app);
-std::function<int()> DeclareEval(CLI::App& app);
-std::function<int()> DeclareBench(CLI::App& app);
-std::function<int()> DeclareReport(CLI::App& app);
-std::function<int()> DeclareFetch(CLI::App& app);
-std::function<int()> DeclareCompare(CLI::App& app);
-std::function<int()> DeclareList(CLI::App& app);
-std::function<int()> DeclareShow(CLI::App& app);
-std::function<int()> DeclareExport(CLI::App& app);
-std::function<int()> DeclareTrain(CLI::App& app);
-std::function<int()> DeclareWorker(CLI::App& app);
+std::function<int()> DeclareRun(OptionList& command);
+std::function<int()> DeclareEval(OptionList& command);
+std::function<int()> DeclareBench(OptionList& command);
+std::function<int()> DeclareReport(OptionList& command);
+std::function<int()> DeclareFetch(OptionList& command);
+std::function<int()> DeclareCompare(OptionList& command);
+std::function<int()> DeclareList(OptionList& command);
+std::function<int()> DeclareShow(OptionList& command);
+std::function<int()> DeclareExport(OptionList& command);
+std::function<int()> DeclareTrain(OptionList& command);
+std::function<int()> DeclareWorker(OptionList& command);
 
-std::function<int()> DeclareSweep(CLI::App& app);
-std::function<int()> DeclareNightly(CLI::App& app);
-std::function<int()> DeclareClaims(CLI::App& app);
-std::function<int()> DeclareVerify(CLI::App& app);
-std::function<int()> DeclareRerun(CLI::App& app);
-std::function<int()> DeclareMerge(CLI::App& app);
-std::function<int()> DeclareProfile(CLI::App& app);
+std::function<int()> DeclareSweep(OptionList& command);
+std::function<int()> DeclareNightly(OptionList& command);
+std::function<int()> DeclareClaims(OptionList& command);
+std::function<int()> DeclareVerify(OptionList& command);
+std::function<int()> DeclareRerun(OptionList& command);
+std::function<int()> DeclareMerge(OptionList& command);
+std::function<int()> DeclareProfile(OptionList& command);
 
 // Declares the options of tnbench run for a command that passes them on; call it before other options. After
 // parsing, `given` are those that were given, as arguments (all but --db and --json).
@@ -50,7 +51,7 @@ struct RunOptions {
   std::function<std::string()> db;
   std::function<bool()> json;
 };
-RunOptions DeclareRunOptions(CLI::App& app);
+RunOptions DeclareRunOptions(OptionList& command);
 
 // The options of tnbench run (without "run") as a request; of an option given twice the last one counts.
 // `where` is named in errors (Error{kUsage}). `command` becomes the equivalent command line.
@@ -67,6 +68,8 @@ int RunCommandLine(int argc, char** argv);
 
 // "a,b,c" -> its parts; Error{kUsage} naming `option` when one is empty.
 std::vector<std::string> SplitList(const std::string& text, const std::string& option);
+// A decimal integer and nothing else; false when `text` is none.
+bool ParseInteger(const std::string& text, int64_t& value);
 // Columns of the terminal on standard output; 0 when it is none.
 int TerminalWidth();
 

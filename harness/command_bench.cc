@@ -32,7 +32,7 @@ std::vector<int64_t> Counts(const std::string& text, const std::string& option, 
   std::vector<int64_t> counts;
   for (const std::string& part : SplitList(text, option)) {
     int64_t count = 0;
-    if (!CLI::detail::lexical_cast(part, count) || count < least) {
+    if (!ParseInteger(part, count) || count < least) {
       throw Error(ErrorKind::kUsage, {"not a list of counts", "128,512", "'" + text + "'", option, ""});
     }
     counts.push_back(count);
@@ -260,27 +260,26 @@ int Bench(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareBench(CLI::App& app) {
+std::function<int()> DeclareBench(OptionList& command) {
   auto options = std::make_shared<Options>();
-  app.add_option("--model", options->model, "whose shapes: a known name (no files needed) or a path")
-      ->capture_default_str();
-  app.add_option("--method", options->methods, "methods without calibration, comma-separated")
-      ->capture_default_str();
-  app.add_option("-p,--prefill", options->prefill, "tokens in one piece; 0: none")->capture_default_str();
-  app.add_option("-n,--decode", options->decode, "tokens one by one; 0: none")->capture_default_str();
-  app.add_option("-d,--depth", options->depths, "tokens before them")->capture_default_str();
-  app.add_option("-t,--threads", options->threads, "numbers of threads (default: one a logical core)");
-  app.add_option("-r,--repetitions", options->repetitions, "of each test, interleaved")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  app.add_flag("--kernels", options->kernels, "also every kernel at the model's shapes");
-  app.add_flag("--noise-floor", options->noise_floor,
+  command.Add("--model", options->model, "whose shapes: a known name (no files needed) or a path")
+      .ShowDefault();
+  command.Add("--method", options->methods, "methods without calibration, comma-separated").ShowDefault();
+  command.Add("-p,--prefill", options->prefill, "tokens in one piece; 0: none").ShowDefault();
+  command.Add("-n,--decode", options->decode, "tokens one by one; 0: none").ShowDefault();
+  command.Add("-d,--depth", options->depths, "tokens before them").ShowDefault();
+  command.Add("-t,--threads", options->threads, "numbers of threads (default: one a logical core)");
+  command.Add("-r,--repetitions", options->repetitions, "of each test, interleaved")
+      .Between(1, 100000)
+      .ShowDefault();
+  command.Flag("--kernels", options->kernels, "also every kernel at the model's shapes");
+  command.Flag("--noise-floor", options->noise_floor,
                "every test twice; what the two differ by is kept for comparisons on this machine");
-  app.add_option("--db", options->db, "results database that keeps what was measured")->capture_default_str();
-  app.add_option("--format", options->format, "md, text, csv, json or sql")
-      ->check(CLI::IsMember({"md", "text", "csv", "json", "sql"}))
-      ->capture_default_str();
-  app.add_flag("--json", options->json, "short for --format json");
+  command.Add("--db", options->db, "results database that keeps what was measured").ShowDefault();
+  command.Add("--format", options->format, "md, text, csv, json or sql")
+      .OneOf({"md", "text", "csv", "json", "sql"})
+      .ShowDefault();
+  command.Flag("--json", options->json, "short for --format json");
   return [options] { return Bench(*options); };
 }
 

@@ -113,8 +113,8 @@ std::string Rendered(const Table& table, const Options& options) {
   }
   std::string text;
   for (const Table& part : SplitToWidth(table, TerminalWidth())) {
-    text +=
-        (text.empty() ? "" : "\n") + (options.format == "md" ? RenderMarkdown(part) : RenderTerminal(part));
+    if (!text.empty()) text += "\n";
+    text += options.format == "md" ? RenderMarkdown(part) : RenderTerminal(part);
   }
   return text;
 }
@@ -140,13 +140,13 @@ int Claims(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareClaims(CLI::App& app) {
+std::function<int()> DeclareClaims(OptionList& command) {
   auto options = std::make_shared<Options>();
-  options->run = DeclareRunOptions(app);
-  app.add_option("paper", options->paper, "one paper; without: all papers, and which contradict themselves");
-  app.add_flag("--run", options->measure,
+  options->run = DeclareRunOptions(command);
+  command.Add("paper", options->paper, "one paper; without: all papers, and which contradict themselves");
+  command.Flag("--run", options->measure,
                "first measure what the claims need, with these options (without --model: the paper's model)");
-  app.add_option("--format", options->format, "md, text, csv or json")->capture_default_str();
+  command.Add("--format", options->format, "md, text, csv or json").ShowDefault();
   return [options] { return Claims(*options); };
 }
 

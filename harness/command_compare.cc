@@ -151,38 +151,34 @@ int Compare(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareCompare(CLI::App& app) {
+std::function<int()> DeclareCompare(OptionList& command) {
   auto options = std::make_shared<Options>();
-  app.add_option("A", options->first, "run, method, FILE[:METHOD] or commit:HASH[:METHOD]")->required();
-  app.add_option("B", options->second, "the same; verdicts are about B")->required();
-  app.add_option("--db", options->db, "results database")->capture_default_str();
-  app.add_option("--model", options->model, "only this model");
-  app.add_option("--only", options->only, "of accuracy,drift,memory,time,training");
-  app.add_option("--margin", options->margin,
-                 "what counts as equivalent: points of shares, percent of everything else")
-      ->check(CLI::Range(0.001, 50.0))
-      ->capture_default_str();
-  app.add_option("--alpha", options->alpha, "error rate of the whole table")
-      ->check(CLI::Range(1e-6, 0.5))
-      ->capture_default_str();
-  app.add_option("--noise", options->noise,
-                 "percent by which timings differ by themselves; A/A runs raise it")
-      ->check(CLI::Range(0.0, 100.0))
-      ->capture_default_str();
-  app.add_flag("--fail-on-regression", options->fail, "exit code 1 when something is worse than the margin");
-  app.add_flag("--measure", options->measure,
+  command.Add("A", options->first, "run, method, FILE[:METHOD] or commit:HASH[:METHOD]").Required();
+  command.Add("B", options->second, "the same; verdicts are about B").Required();
+  command.Add("--db", options->db, "results database").ShowDefault();
+  command.Add("--model", options->model, "only this model");
+  command.Add("--only", options->only, "of accuracy,drift,memory,time,training");
+  command
+      .Add("--margin", options->margin,
+           "what counts as equivalent: points of shares, percent of everything else")
+      .Between(0.001, 50.0)
+      .ShowDefault();
+  command.Add("--alpha", options->alpha, "error rate of the whole table").Between(1e-6, 0.5).ShowDefault();
+  command.Add("--noise", options->noise, "percent by which timings differ by themselves; A/A runs raise it")
+      .Between(0.0, 100.0)
+      .ShowDefault();
+  command.Flag("--fail-on-regression", options->fail, "exit code 1 when something is worse than the margin");
+  command.Flag("--measure", options->measure,
                "time the two methods now, process by process in turns A B B A");
-  app.add_option("--rounds", options->rounds, "--measure: of A B B A")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  app.add_option("--repetitions", options->repetitions, "--measure: in each process")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  app.add_option("--threads", options->threads, "--measure: 0: one a logical core")->capture_default_str();
-  app.add_option("--artefacts", options->artefacts,
-                 "--measure: folder of compressed models (default: in the user's cache)");
-  app.add_option("--format", options->format, "text, md, csv, json or latex")->capture_default_str();
-  app.add_flag("--json", options->json, "short for --format json");
+  command.Add("--rounds", options->rounds, "--measure: of A B B A").Between(1, 1000).ShowDefault();
+  command.Add("--repetitions", options->repetitions, "--measure: in each process")
+      .Between(1, 1000)
+      .ShowDefault();
+  command.Add("--threads", options->threads, "--measure: 0: one a logical core").ShowDefault();
+  command.Add("--artefacts", options->artefacts,
+              "--measure: folder of compressed models (default: in the user's cache)");
+  command.Add("--format", options->format, "text, md, csv, json or latex").ShowDefault();
+  command.Flag("--json", options->json, "short for --format json");
   return [options] {
     if (options->measure && options->model.empty()) options->model = "smollm2-135m";
     return Compare(*options);

@@ -156,20 +156,19 @@ int Export(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareExport(CLI::App& app) {
+std::function<int()> DeclareExport(OptionList& command) {
   auto options = std::make_shared<Options>();
-  app.add_option("run", options->run, "run number, as shown by tnbench run and report");
-  app.add_flag("--items", options->items, "one JSON line an item: prompt, log-likelihoods, text, scores");
-  app.add_option("--tasks", options->tasks, "only these tasks: a,b");
-  app.add_option(
+  command.Add("run", options->run, "run number, as shown by tnbench run and report");
+  command.Flag("--items", options->items, "one JSON line an item: prompt, log-likelihoods, text, scores");
+  command.Add("--tasks", options->tasks, "only these tasks: a,b");
+  command.Add(
       "--table", options->table,
       "rows: runs, phases, metrics, layers, items, samples or changes; of all runs without a run number");
-  app.add_option("--format", options->format, "of --table: csv or jsonl")->capture_default_str();
-  app.add_option(
-      "--huggingface", options->huggingface,
-      "folder to write the compressed model to, rebuilt to dense weights, as transformers reads it");
-  app.add_option("--dtype", options->dtype, "of --huggingface: fp16, bf16 or fp32")->capture_default_str();
-  app.add_option("--db", options->db, "results database")->capture_default_str();
+  command.Add("--format", options->format, "of --table: csv or jsonl").ShowDefault();
+  command.Add("--huggingface", options->huggingface,
+              "folder to write the compressed model to, rebuilt to dense weights, as transformers reads it");
+  command.Add("--dtype", options->dtype, "of --huggingface: fp16, bf16 or fp32").ShowDefault();
+  command.Add("--db", options->db, "results database").ShowDefault();
   return [options] { return Export(*options); };
 }
 

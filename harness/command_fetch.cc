@@ -174,16 +174,16 @@ int Fetch(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareFetch(CLI::App& app) {
+std::function<int()> DeclareFetch(OptionList& command) {
   auto options = std::make_shared<Options>();
-  app.add_option("names", options->names,
-                 "known models, tasks (their data), or owner/name of a model on the hub")
-      ->required();
-  app.add_option("--data-dir", options->data_dir, "folder for datasets (default: data/ in the cache)");
-  app.add_option("--revision", options->revision, "branch, tag or commit of a model")->capture_default_str();
-  app.add_flag("--examples", options->examples, "with tasks: also what few-shot examples are drawn from");
-  app.add_flag("--force", options->force, "fetch again what is there");
-  app.add_flag("--offline", options->offline, "only say whether all is there, as HF_HUB_OFFLINE=1 does");
+  command
+      .Add("names", options->names, "known models, tasks (their data), or owner/name of a model on the hub")
+      .Required();
+  command.Add("--data-dir", options->data_dir, "folder for datasets (default: data/ in the cache)");
+  command.Add("--revision", options->revision, "branch, tag or commit of a model").ShowDefault();
+  command.Flag("--examples", options->examples, "with tasks: also what few-shot examples are drawn from");
+  command.Flag("--force", options->force, "fetch again what is there");
+  command.Flag("--offline", options->offline, "only say whether all is there, as HF_HUB_OFFLINE=1 does");
   return [options] { return Fetch(*options); };
 }
 

@@ -252,15 +252,15 @@ int List(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareList(CLI::App& app) {
+std::function<int()> DeclareList(OptionList& command) {
   auto options = std::make_shared<Options>();
-  app.add_option("what", options->what, "methods, models, tasks or datasets")
-      ->required()
-      ->check(CLI::IsMember({"methods", "models", "tasks", "datasets"}));
-  app.add_option("--check", options->check,
-                 "with tasks: checks a task file, naming line and field of what is wrong");
-  app.add_option("--data-dir", options->data_dir, "folder of the datasets");
-  app.add_flag("--json", options->json, "as JSON");
+  command.Add("what", options->what, "methods, models, tasks or datasets")
+      .Required()
+      .OneOf({"methods", "models", "tasks", "datasets"});
+  command.Add("--check", options->check,
+              "with tasks: checks a task file, naming line and field of what is wrong");
+  command.Add("--data-dir", options->data_dir, "folder of the datasets");
+  command.Flag("--json", options->json, "as JSON");
   return [options] { return List(*options); };
 }
 

@@ -44,12 +44,11 @@ int Merge(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareMerge(CLI::App& app) {
+std::function<int()> DeclareMerge(OptionList& command) {
   auto options = std::make_shared<Options>();
-  app.add_option("sources", options->sources,
-                 "databases whose runs are copied; none: --db is only brought up to date");
-  app.add_option("--db", options->db, "database that they are copied into; made when absent")
-      ->capture_default_str();
+  command.Add("sources", options->sources,
+              "databases whose runs are copied; none: --db is only brought up to date");
+  command.Add("--db", options->db, "database that they are copied into; made when absent").ShowDefault();
   return [options] { return Merge(*options); };
 }
 

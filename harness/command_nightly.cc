@@ -156,21 +156,21 @@ int Nightly(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareNightly(CLI::App& app) {
+std::function<int()> DeclareNightly(OptionList& command) {
   auto options = std::make_shared<Options>();
-  options->run = DeclareRunOptions(app);
-  app.add_option("suite", options->suite,
-                 "suite file (JSON): cells, what is watched, limits; further options apply to all cells")
-      ->required();
-  app.add_option("--summary", options->summary, "also write the summary (Markdown) to this file");
-  app.add_option("--junit", options->junit, "write JUnit XML to this file");
-  app.add_option("--max-hours", options->max_hours, "no new cell begins after this; 0: no limit")
-      ->capture_default_str();
-  app.add_flag("--no-run", options->no_run, "measure nothing, judge the newest run of each cell");
-  app.add_option("--accept", options->accept,
-                 "measure nothing, and record that these regressions of the newest runs are meant so "
-                 "(speed.decode_64,... or all): later nights are compared with their level");
-  app.add_option("--reason", options->reason, "with --accept: why, for the record");
+  options->run = DeclareRunOptions(command);
+  command
+      .Add("suite", options->suite,
+           "suite file (JSON): cells, what is watched, limits; further options apply to all cells")
+      .Required();
+  command.Add("--summary", options->summary, "also write the summary (Markdown) to this file");
+  command.Add("--junit", options->junit, "write JUnit XML to this file");
+  command.Add("--max-hours", options->max_hours, "no new cell begins after this; 0: no limit").ShowDefault();
+  command.Flag("--no-run", options->no_run, "measure nothing, judge the newest run of each cell");
+  command.Add("--accept", options->accept,
+              "measure nothing, and record that these regressions of the newest runs are meant so "
+              "(speed.decode_64,... or all): later nights are compared with their level");
+  command.Add("--reason", options->reason, "with --accept: why, for the record");
   return [options] { return Nightly(*options); };
 }
 

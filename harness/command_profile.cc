@@ -238,30 +238,28 @@ int Profile(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareProfile(CLI::App& app) {
+std::function<int()> DeclareProfile(OptionList& command) {
   auto options = std::make_shared<Options>();
-  options->run = DeclareRunOptions(app);
-  app.add_option("--by", options->places.by,
-                 "what is compressed alone: a layer, a kind of layers, or a block")
-      ->check(CLI::IsMember({"layer", "kind", "block"}))
-      ->capture_default_str();
-  app.add_option(
-      "--layers", options->places.layers,
-      "selector of the layers that are profiled (default: what each method compresses by default)");
-  app.add_option(
+  options->run = DeclareRunOptions(command);
+  command.Add("--by", options->places.by, "what is compressed alone: a layer, a kind of layers, or a block")
+      .OneOf({"layer", "kind", "block"})
+      .ShowDefault();
+  command.Add("--layers", options->places.layers,
+              "selector of the layers that are profiled (default: what each method compresses by default)");
+  command.Add(
       "--blocks", options->places.blocks,
       "a list, all, or auto: the first, at 1/6 and 1/2 of the depth, and the last (default: auto; by kind: "
       "all)");
-  app.add_option("--data", options->data, "text on which the output error, a proxy, is measured");
-  app.add_flag("--no-proxies", options->no_proxies, "only the losses");
-  app.add_option("--out", options->out, "also write how much of each layer to keep, as JSON");
-  app.add_option("--budget", options->budget, "with --out: how much to keep in all")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  app.add_flag("--keep-artefacts", options->keep_artefacts,
+  command.Add("--data", options->data, "text on which the output error, a proxy, is measured");
+  command.Flag("--no-proxies", options->no_proxies, "only the losses");
+  command.Add("--out", options->out, "also write how much of each layer to keep, as JSON");
+  command.Add("--budget", options->budget, "with --out: how much to keep in all")
+      .Between(0.0, 1.0)
+      .ShowDefault();
+  command.Flag("--keep-artefacts", options->keep_artefacts,
                "do not remove each compressed model when it is measured");
-  app.add_flag("--dry-run", options->dry_run, "print the cells and end");
-  app.add_option("--format", options->format, "text, md, csv, json or latex")->capture_default_str();
+  command.Flag("--dry-run", options->dry_run, "print the cells and end");
+  command.Add("--format", options->format, "text, md, csv, json or latex").ShowDefault();
   return [options] { return Profile(*options); };
 }
 

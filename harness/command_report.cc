@@ -24,7 +24,7 @@ std::vector<int64_t> RunIds(const std::string& text) {
   std::vector<int64_t> ids;
   for (const std::string& part : SplitList(text, "--runs")) {
     int64_t id = 0;
-    if (!CLI::detail::lexical_cast(part, id)) {
+    if (!ParseInteger(part, id)) {
       throw Error(ErrorKind::kUsage, {"not a run", "numbers, 3,5", "'" + part + "'", "--runs", ""});
     }
     ids.push_back(id);
@@ -56,26 +56,27 @@ int Report(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareReport(CLI::App& app) {
+std::function<int()> DeclareReport(OptionList& command) {
   auto options = std::make_shared<Options>();
-  app.add_option("--db", options->db, "results database")->capture_default_str();
-  app.add_option("--format", options->format, "md, text, csv, json or latex")->capture_default_str();
-  app.add_flag("--json", options->json, "short for --format json");
-  app.add_option("--model", options->model, "only this model");
-  app.add_option("--method", options->method, "only this method");
-  app.add_option("--baseline", options->base, "method of the base row (default: the uncompressed one)");
-  app.add_option("--task", options->tasks, "only the columns of these tasks, comma-separated");
-  app.add_option("--since", options->since, "only runs that began at or after this time (UTC): 2026-01-31");
-  app.add_option("--pivot", options->pivot,
-                 "method: a row a method; model: a row a model; task: a row a number, a column a method")
-      ->capture_default_str();
-  app.add_flag("--full-names", options->full_names, "canonical methods in the tables, not in notes");
-  app.add_option("--alpha", options->alpha, "LaTeX: error rate of what is printed in bold")
-      ->check(CLI::Range(1e-6, 0.5))
-      ->capture_default_str();
-  app.add_option("--width", options->width,
-                 "split tables to this many characters (default: the terminal's; LaTeX: 100)");
-  app.add_option("--runs", options->runs, "only these runs: 3,5 (default: the newest of each cell)");
+  command.Add("--db", options->db, "results database").ShowDefault();
+  command.Add("--format", options->format, "md, text, csv, json or latex").ShowDefault();
+  command.Flag("--json", options->json, "short for --format json");
+  command.Add("--model", options->model, "only this model");
+  command.Add("--method", options->method, "only this method");
+  command.Add("--baseline", options->base, "method of the base row (default: the uncompressed one)");
+  command.Add("--task", options->tasks, "only the columns of these tasks, comma-separated");
+  command.Add("--since", options->since, "only runs that began at or after this time (UTC): 2026-01-31");
+  command
+      .Add("--pivot", options->pivot,
+           "method: a row a method; model: a row a model; task: a row a number, a column a method")
+      .ShowDefault();
+  command.Flag("--full-names", options->full_names, "canonical methods in the tables, not in notes");
+  command.Add("--alpha", options->alpha, "LaTeX: error rate of what is printed in bold")
+      .Between(1e-6, 0.5)
+      .ShowDefault();
+  command.Add("--width", options->width,
+              "split tables to this many characters (default: the terminal's; LaTeX: 100)");
+  command.Add("--runs", options->runs, "only these runs: 3,5 (default: the newest of each cell)");
   return [options] { return Report(*options); };
 }
 

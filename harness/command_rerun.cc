@@ -194,15 +194,15 @@ int Rerun(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareRerun(CLI::App& app) {
+std::function<int()> DeclareRerun(OptionList& command) {
   auto options = std::make_shared<Options>();
-  app.add_option("run", options->run, "run number")->required();
-  app.add_option("--db", options->db, "results database")->capture_default_str();
-  app.add_option("--data-dir", options->data_dir, "folder of the datasets (default: as the run had it)");
-  app.add_option("--phases", options->phases, "only these (default: those that the run finished)");
-  app.add_option("--tolerance", options->tolerance, "of log-likelihoods, to be called numerically equal")
-      ->capture_default_str();
-  app.add_flag("--json", options->json, "print JSON");
+  command.Add("run", options->run, "run number").Required();
+  command.Add("--db", options->db, "results database").ShowDefault();
+  command.Add("--data-dir", options->data_dir, "folder of the datasets (default: as the run had it)");
+  command.Add("--phases", options->phases, "only these (default: those that the run finished)");
+  command.Add("--tolerance", options->tolerance, "of log-likelihoods, to be called numerically equal")
+      .ShowDefault();
+  command.Flag("--json", options->json, "print JSON");
   return [options] { return Rerun(*options); };
 }
 

@@ -1,4 +1,3 @@
-#include <charconv>
 #include <iostream>
 #include <memory>
 
@@ -83,9 +82,7 @@ int Show(const Options& options) {
   }
   if (!options.task.empty()) return ShowPrompt(options);
   int64_t run = 0;
-  const char* end = options.what.data() + options.what.size();
-  if (const auto [rest, error] = std::from_chars(options.what.data(), end, run);
-      error != std::errc() || rest != end) {
+  if (!ParseInteger(options.what, run)) {
     throw Error(ErrorKind::kUsage, {"not a run", "a number, or task NAME", "'" + options.what + "'", "", ""});
   }
   const Store store = Store::OpenReadOnly(options.db);
@@ -100,21 +97,20 @@ int Show(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareShow(CLI::App& app) {
+std::function<int()> DeclareShow(OptionList& command) {
   auto options = std::make_shared<Options>();
-  app.add_option("what", options->what, "run number, or the word task")->type_name("RUN|task");
-  app.add_option("name", options->name, "with task: its name or file")->type_name("NAME");
-  app.add_option("--db", options->db, "results database")->capture_default_str();
-  app.add_flag("--json", options->json, "everything, in full precision");
-  app.add_flag("--items", options->items, "with --json: also every item");
-  app.add_option("--task", options->task, "the same as task NAME");
-  app.add_option("--model", options->model,
-                 "with a task: whose tokens are shown (default: smollm2-135m if it is there)");
-  app.add_option("--num-fewshot", options->num_fewshot, "with a task: number of examples");
-  app.add_option("--max-length", options->max_length, "with a task: as in tnbench run")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--doc", options->doc, "document of the task, from 0")->capture_default_str();
-  app.add_option("--data-dir", options->data_dir, "folder of the datasets");
+  command.Add("what", options->what, "run number, or the word task").ShownAs("RUN|task");
+  command.Add("name", options->name, "with task: its name or file").ShownAs("NAME");
+  command.Add("--db", options->db, "results database").ShowDefault();
+  command.Flag("--json", options->json, "everything, in full precision");
+  command.Flag("--items", options->items, "with --json: also every item");
+  command.Add("--task", options->task, "the same as task NAME");
+  command.Add("--model", options->model,
+              "with a task: whose tokens are shown (default: smollm2-135m if it is there)");
+  command.Add("--num-fewshot", options->num_fewshot, "with a task: number of examples");
+  command.Add("--max-length", options->max_length, "with a task: as in tnbench run").Positive();
+  command.Add("--doc", options->doc, "document of the task, from 0").ShowDefault();
+  command.Add("--data-dir", options->data_dir, "folder of the datasets");
   return [options] { return Show(*options); };
 }
 

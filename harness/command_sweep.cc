@@ -85,14 +85,12 @@ int Sweep(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareSweep(CLI::App& app) {
+std::function<int()> DeclareSweep(OptionList& command) {
   auto options = std::make_shared<Options>();
-  options->run = DeclareRunOptions(app);
-  app.add_option("spec", options->spec,
-                 "sweep file (JSON); further options apply to all its blocks, and win");
-  app.add_option("--max-hours", options->max_hours, "no new cell begins after this; 0: no limit")
-      ->capture_default_str();
-  app.add_flag("--dry-run", options->dry_run, "measure nothing: list the cells, and how long they will take");
+  options->run = DeclareRunOptions(command);
+  command.Add("spec", options->spec, "sweep file (JSON); further options apply to all its blocks, and win");
+  command.Add("--max-hours", options->max_hours, "no new cell begins after this; 0: no limit").ShowDefault();
+  command.Flag("--dry-run", options->dry_run, "measure nothing: list the cells, and how long they will take");
   return [options] { return Sweep(*options); };
 }
 

@@ -75,18 +75,17 @@ int Train(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareTrain(CLI::App& app) {
+std::function<int()> DeclareTrain(OptionList& command) {
   auto options = std::make_shared<Options>();
-  app.add_option("recipe", options->recipe, "a JSON file (docs/training.md)")->required();
-  app.add_option("--output", options->output, "folder to write the model to (default: the recipe's name)");
-  app.add_option("--data-dir", options->data_dir, "folder of the texts");
-  app.add_option("--tokens", options->tokens,
-                 "train on so many instead of the recipe's, with the whole schedule")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--dtype", options->dtype, "of the weights as written: fp16, bf16 or fp32")
-      ->capture_default_str();
-  app.add_option("--threads", options->threads, "0: one a logical core")->capture_default_str();
-  app.add_flag("--json", options->json, "print the summary as JSON");
+  command.Add("recipe", options->recipe, "a JSON file (docs/training.md)").Required();
+  command.Add("--output", options->output, "folder to write the model to (default: the recipe's name)");
+  command.Add("--data-dir", options->data_dir, "folder of the texts");
+  command
+      .Add("--tokens", options->tokens, "train on so many instead of the recipe's, with the whole schedule")
+      .Positive();
+  command.Add("--dtype", options->dtype, "of the weights as written: fp16, bf16 or fp32").ShowDefault();
+  command.Add("--threads", options->threads, "0: one a logical core").ShowDefault();
+  command.Flag("--json", options->json, "print the summary as JSON");
   return [options] { return Train(*options); };
 }
 

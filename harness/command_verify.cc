@@ -78,19 +78,16 @@ int Verify(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DeclareVerify(CLI::App& app) {
+std::function<int()> DeclareVerify(OptionList& command) {
   auto options = std::make_shared<Options>();
-  app.require_subcommand(1);
-  app.add_option("--db", options->db, "results database that keeps what was found")->capture_default_str();
-  app.add_flag("--json", options->json, "print the table as JSON");
+  command.Add("--db", options->db, "results database that keeps what was found").ShowDefault();
+  command.Flag("--json", options->json, "print the table as JSON");
   for (const VerificationEntry& entry : Verifications()) {
-    CLI::App* sub = app.add_subcommand(entry.name, entry.summary);
-    sub->fallthrough();
-    sub->footer("Examples:\n" + std::string(entry.examples));
-    const Verification verification = entry.declare(*sub);
-    sub->callback([options, verification, &entry] {
-      options->chosen = &entry;
-      options->verification = verification;
+    command.AddCommand(entry.name, entry.summary, entry.examples, [&](OptionList& own) {
+      return [options, verification = entry.declare(own), &entry] {
+        options->chosen = &entry;
+        options->verification = verification;
+      };
     });
   }
   return [options] { return Verify(*options); };

@@ -5,9 +5,9 @@
 
 namespace tnb {
 
-std::function<int()> DeclareWorker(CLI::App& app) {
+std::function<int()> DeclareWorker(OptionList& command) {
   auto phase = std::make_shared<std::string>();
-  app.add_option("phase", *phase, "compress, quality, speed or training")->required();
+  command.Add("phase", *phase, "compress, quality, speed or training").Required();
   return [phase] { return RunWorker(*phase); };
 }
 

@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <optional>
 #include <set>
@@ -38,8 +37,7 @@ std::set<int64_t> Blocks(const ModelConfig& config, const PlaceRequest& request)
   }
   for (const std::string& part : SplitList(text, "--blocks")) {
     int64_t block = -1;
-    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), block);
-    if (error != std::errc() || end != part.data() + part.size() || block < 0 || block >= count) {
+    if (!ParseInteger(part, block) || block < 0 || block >= count) {
       throw Error(ErrorKind::kUsage,
                   {"no such block", std::string("0 to ") + std::to_string(count - 1) + ", auto or all",
                    "'" + part + "'", "--blocks", ""});

@@ -3,11 +3,11 @@
 // `tnbench verify NAME`, which prints and stores what it found (kind NAME in the table measurement).
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "harness/options.h"
 #include "records/rows.h"
 #include "reports/table.h"
 
@@ -29,12 +29,12 @@ struct VerificationEntry {
   const char* summary;
   const char* examples;  // shown below the options, one a line
   // Declares its own options (--db and --json are there already); called after parsing, the result measures.
-  Verification (*declare)(CLI::App& app);
+  Verification (*declare)(OptionList& command);
 };
 
 const std::vector<VerificationEntry>& Verifications();
 
-Verification DeclareInvariance(CLI::App& app);
-Verification DeclareIsing(CLI::App& app);
+Verification DeclareInvariance(OptionList& command);
+Verification DeclareIsing(OptionList& command);
 
 }  // namespace tnb

@@ -249,18 +249,17 @@ Findings VerifyInvariance(const Options& options) {
 
 }  // namespace
 
-Verification DeclareInvariance(CLI::App& app) {
+Verification DeclareInvariance(OptionList& command) {
   auto options = std::make_shared<Options>();
-  app.add_option("--model", options->models, "names or paths, comma-separated")->capture_default_str();
-  app.add_option("--method", options->methods, "methods without calibration, comma-separated")
-      ->capture_default_str();
-  app.add_option("--weights", options->weights, "checkpoint, or random weights in the model's shape")
-      ->check(CLI::IsMember({"checkpoint", "random"}))
-      ->capture_default_str();
-  app.add_option("--seed", options->seed, "of token ids and random weights")->capture_default_str();
-  app.add_option("--threads", options->threads, "compared with one; 0: one a logical core, at least 2")
-      ->check(CLI::Range(0, 4096))
-      ->capture_default_str();
+  command.Add("--model", options->models, "names or paths, comma-separated").ShowDefault();
+  command.Add("--method", options->methods, "methods without calibration, comma-separated").ShowDefault();
+  command.Add("--weights", options->weights, "checkpoint, or random weights in the model's shape")
+      .OneOf({"checkpoint", "random"})
+      .ShowDefault();
+  command.Add("--seed", options->seed, "of token ids and random weights").ShowDefault();
+  command.Add("--threads", options->threads, "compared with one; 0: one a logical core, at least 2")
+      .Between(0, 4096)
+      .ShowDefault();
   return [options] { return VerifyInvariance(*options); };
 }
 

@@ -168,22 +168,20 @@ Findings Verify(Options options) {
 
 }  // namespace
 
-Verification DeclareIsing(CLI::App& app) {
+Verification DeclareIsing(OptionList& command) {
   auto options = std::make_shared<Options>();
-  app.add_option("--qubits", options->qubits, "heavy-hexagon lattice: 23, 65, 127, 433, 1121 ...")
-      ->capture_default_str();
-  app.add_option("--steps", options->steps, "steps of the circuit; up to 5 are exact at chi 2^steps")
-      ->check(CLI::Range(1, 100))
-      ->capture_default_str();
-  app.add_option("--chi", options->chi, "bond dimensions, a list")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  app.add_option("--site", options->site, "<Z> of this qubit instead of the mean over all")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--threads", options->threads, "points computed at a time (default: the processors)")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--plot", options->plot, "also write the curves to this file, as SVG");
+  command.Add("--qubits", options->qubits, "heavy-hexagon lattice: 23, 65, 127, 433, 1121 ...").ShowDefault();
+  command.Add("--steps", options->steps, "steps of the circuit; up to 5 are exact at chi 2^steps")
+      .Between(1, 100)
+      .ShowDefault();
+  command.Add("--chi", options->chi, "bond dimensions, a list")
+      .CommaSeparated()
+      .Between(1, 1024)
+      .ShowDefault();
+  command.Add("--site", options->site, "<Z> of this qubit instead of the mean over all").NonNegative();
+  command.Add("--threads", options->threads, "points computed at a time (default: the processors)")
+      .Positive();
+  command.Add("--plot", options->plot, "also write the curves to this file, as SVG");
   return [options] { return Verify(*options); };
 }
 

@@ -53,7 +53,7 @@ RunComparison CompareRepeated(const Store& store, const std::vector<int64_t>& fi
   }
   const std::vector<Judgment> judged = Judge(table, options.tests.alpha);
   for (size_t i = 0; i < judged.size(); ++i) pair.numbers[i].judgment = judged[i];
-  pair.notes.push_back("every observation is the median of one process; the processes took turns A B B A");
+  pair.notes.emplace_back("every observation is the median of one process; the processes took turns A B B A");
   return pair;
 }
 

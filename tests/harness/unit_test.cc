@@ -28,6 +28,16 @@ TEST_CASE("lists have no empty parts") {
   CHECK_THROWS_AS(SplitList(",a", "--x"), Error);
 }
 
+TEST_CASE("integers are whole texts") {
+  int64_t value = 7;
+  for (const char* text : {"", " 1", "1 ", "1.0", "1x", "+1", "0x10", "99999999999999999999"}) {
+    CAPTURE(text);
+    CHECK_FALSE(ParseInteger(text, value));
+  }
+  REQUIRE(ParseInteger("-012", value));
+  CHECK(value == -12);
+}
+
 TEST_CASE("facts do not vary between two calls") {
   CHECK(ThisMachine().facts == ThisMachine().facts);
   CHECK(ThisMachine().facts["memory_gib"].get<int>() >= 1);

@@ -88,7 +88,9 @@ TEST_CASE("templates that cannot be run are errors, and hostile ones end") {
     INFO(text);
     CHECK_THROWS_AS(render(text), Error);
   }
-  CHECK_THROWS_AS(render("{{ " + std::string(100000, '(') + " }}"), Error);
+  std::string deep = "{{ ";
+  deep.append(100000, '(').append(" }}");
+  CHECK_THROWS_AS(render(deep), Error);
   std::string nested;
   for (int i = 0; i < 1000; ++i) nested += "{% if 1 %}";
   CHECK_THROWS_AS(render(nested), Error);
