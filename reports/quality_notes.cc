@@ -76,7 +76,10 @@ std::optional<AccuracyScore> RelativeAccuracy(const RunData& run, const RunData&
     if (!IsScore(phase, row)) continue;
     const MetricRow* reference = Find(base, TaskColumn(phase, row));
     if (reference == nullptr) continue;
-    if (reference->value <= 0) return std::nullopt;
+    if (reference->value <= 0) {
+      score.zero_task = row.task;
+      return score;
+    }
     const double ratio = row.value / reference->value;
     score.value += ratio;
     ++score.tasks;

@@ -31,8 +31,9 @@ struct AccuracyScore {
   // small. Absent when a score has none.
   std::optional<double> se;
   int64_t tasks = 0;
+  std::string zero_task{};  // of which the base's score is 0: then there is no such mean
 };
-// Nothing when there is no task that both have, or the base's score of one is 0.
+// Nothing when there is no task that both have.
 std::optional<AccuracyScore> RelativeAccuracy(const RunData& run, const RunData& base);
 
 }  // namespace tnb

@@ -35,10 +35,22 @@ void AddLabels(const std::vector<const RunData*>& runs, const ReportOptions& opt
 // One number over all tasks, where there are two or more that have one.
 void AddAccuracyScore(const std::vector<ReportRow>& rows, Table& table) {
   std::vector<std::optional<AccuracyScore>> scores;
+  std::set<std::string> without;
   int64_t tasks = 0;
   for (const ReportRow& row : rows) {
     scores.push_back(row.base != nullptr ? RelativeAccuracy(*row.run, *row.base) : std::nullopt);
-    if (scores.back()) tasks = std::max(tasks, scores.back()->tasks);
+    if (!scores.back()) continue;
+    if (!scores.back()->zero_task.empty()) {
+      without.insert(scores.back()->zero_task);
+      scores.back().reset();
+      continue;
+    }
+    tasks = std::max(tasks, scores.back()->tasks);
+  }
+  for (const std::string& task : without) {
+    if (rows.size() < 2) break;
+    table.notes.push_back(
+        fmt::format("accuracy score: none where the base's score is 0, as that of {}", task));
   }
   if (tasks < 2 || rows.size() < 2) return;
   table.columns.push_back(

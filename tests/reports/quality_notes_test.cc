@@ -73,7 +73,7 @@ TEST_CASE("the accuracy score is the mean ratio of the main scores") {
   CHECK(RelativeAccuracy(base, base)->value == 1.0);
   CHECK_FALSE(RelativeAccuracy(base, base)->se);
   CHECK_FALSE(RelativeAccuracy(run, Run("x", {Metric("other", "acc", 0.5, true)})));
-  CHECK_FALSE(RelativeAccuracy(run, Run("x", {Metric("a", "acc", 0.0, true)})));
+  CHECK(RelativeAccuracy(run, Run("x", {Metric("a", "acc", 0.0, true)}))->zero_task == "a");
 }
 
 TEST_CASE("a model whose weights lie on a grid is named once") {
@@ -95,7 +95,7 @@ TEST_CASE("a model whose weights lie on a grid is named once") {
 TEST_CASE("reports show the accuracy score and the notes about texts") {
   const testing::TemporaryFolder folder;
   Store store = Store::Open(folder / "db");
-  const auto add = [&](const std::string& method, double accuracy, double tokens) {
+  const auto add = [](Store& store, const std::string& method, double accuracy, double tokens) {
     const int64_t run = testing::BeginSampleRun(store, method);
     const int64_t quality = store.BeginPhase({.run_id = run, .name = "quality"});
     for (const std::string task : {"arc", "boolq"}) {
@@ -109,11 +109,19 @@ TEST_CASE("reports show the accuracy score and the notes about texts") {
     store.FinishPhase(quality, {});
     store.FinishRun(run, RunStatus::kOk);
   };
-  add("fp32@all", 0.8, 50);
-  add("int8", 0.6, 20);
+  add(store, "fp32@all", 0.8, 50);
+  add(store, "int8", 0.6, 20);
   const std::string text = RenderReport(store, {}, ReportFormat::kMarkdown);
   CHECK_THAT(text, Contains("accuracy score [ratio]") && Contains("1.000") && Contains("0.750 ± "));
   CHECK_THAT(text, Contains("LENGTH: xsum, int8"));
+
+  // A base that is always wrong leaves no ratio, and the report says so.
+  Store wrong = Store::Open(folder / "wrong");
+  add(wrong, "fp32@all", 0, 50);
+  add(wrong, "int8", 0.6, 50);
+  CHECK_THAT(RenderReport(wrong, {}, ReportFormat::kMarkdown),
+             Contains("accuracy score: none where the base's score is 0, as that of arc") &&
+                 !Contains("accuracy score [ratio]"));
 }
 
 }  // namespace tnb
