@@ -5,6 +5,7 @@
 
 #include "base/files.h"
 #include "harness/command.h"
+#include "methods/recipe.h"
 #include "models/checkpoint.h"
 #include "reports/claims.h"
 #include "tasks/family.h"
@@ -304,6 +305,16 @@ TEST_CASE("claims are listed, measured and joined") {
   outcome = program.Run({"claims", "compactifai", "--db", "c.db", "--json"});
   const Json table = ParseJson(outcome.output, "claims");
   CHECK(table["rows"].size() > 50);
+}
+
+TEST_CASE("shipped claims name methods that exist") {
+  for (const Paper& paper : ReadPapers(std::filesystem::path(TNBENCH_SOURCE_DIR) / "reports/claims")) {
+    CHECK_NOTHROW(ParseRecipe(paper.baseline));
+    for (const Claim& claim : paper.claims) {
+      CAPTURE(paper.name, claim.id, claim.method);
+      if (!claim.method.empty()) CHECK_NOTHROW(ParseRecipe(claim.method));
+    }
+  }
 }
 
 TEST_CASE("shipped claims name tasks and metrics that exist") {
