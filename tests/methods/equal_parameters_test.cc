@@ -1,8 +1,13 @@
 // Relative errors of truncated singular value decompositions and matrix product operators at equal
 // parameters, as an independent implementation (NumPy) measured them on 1024 x 1024 matrices: Gaussian ones,
 // ones with decaying spectra and random vectors, and a sum of Kronecker products. Random matrices differ by a
-// few in the third digit; a sum of forty random terms by more.
+// few in the third digit; a sum of forty random terms by more. The terms of that sum weigh 1 / sqrt(k): the
+// published values do not say so, but equal terms give 0.748, 0.754 and 0.345 for low rank, three cores and
+// five, terms of 1 / k 0.679, 0.438 and 0.248, and only these give the published ones (0.733, 0.660, 0.292
+// +- 0.004 over four seeds in NumPy; 0.222 for two and four cores whatever the weights).
 #include <ATen/ATen.h>
+
+#include <cmath>
 
 #include "methods/factorize/chain.h"
 #include "tests/methods/forms.h"
@@ -29,7 +34,8 @@ at::Tensor Decaying(double power) {
 at::Tensor KroneckerSum() {
   at::manual_seed(4);
   at::Tensor sum = at::zeros({kSize, kSize});
-  for (int term = 0; term < 40; ++term) sum += at::kron(at::randn({32, 32}), at::randn({32, 32}));
+  for (int term = 1; term <= 40; ++term)
+    sum += at::kron(at::randn({32, 32}), at::randn({32, 32})) / std::sqrt(term);
   return sum / sum.std() + 0.3 * at::randn({kSize, kSize});
 }
 
@@ -41,11 +47,9 @@ TEST_CASE("errors at equal parameters are those of an independent implementation
                                   {{8, 16, 8}, {8, 16, 8}},
                                   {{4, 8, 8, 4}, {4, 8, 8, 4}},
                                   {{4, 4, 4, 4, 4}, {4, 4, 4, 4, 4}}};
-  // 0: not compared.
   const auto check = [&](const char* what, const at::Tensor& w, double keep, double tolerance,
                          const std::vector<double>& expected) {
     for (size_t i = 0; i < legs.size(); ++i) {
-      if (expected[i] == 0) continue;
       const testing::Fitted result = testing::Fit(ChainForm(legs[i], {}), w, {.keep = keep});
       CAPTURE(what, keep, ToString(legs[i]));
       CHECK(result.error == Approx(expected[i]).margin(tolerance));
@@ -59,8 +63,7 @@ TEST_CASE("errors at equal parameters are those of an independent implementation
   check("k^-0.5", slow, 0.1, 0.003, {0.631, 0.907, 0.942, 0.908, 0.918});
   check("k^-1", fast, 0.5, 0.01, {0.042, 0.523, 0.614, 0.524, 0.562});
   check("k^-1", fast, 0.3, 0.01, {0.058, 0.668, 0.768, 0.668, 0.696});
-  // Cuts in other places than the terms' own depend on what the terms are.
-  check("Kronecker sum", KroneckerSum(), 0.3, 0.02, {0.736, 0.222, 0, 0.222, 0});
+  check("Kronecker sum", KroneckerSum(), 0.3, 0.01, {0.736, 0.222, 0.662, 0.222, 0.292});
   // Low rank and two square cores are equal on a Gaussian matrix.
   const double svd = testing::Fit(ChainForm(legs[0], {}), gaussian, {.keep = 0.5}).error;
   const double mpo = testing::Fit(ChainForm(legs[1], {}), gaussian, {.keep = 0.5}).error;
