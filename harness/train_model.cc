@@ -28,15 +28,6 @@ struct Texts {
   Json files = Json::array();
 };
 
-// All strings of a record.
-void Spell(const Json& value, std::vector<std::string>& texts) {
-  if (value.is_string()) {
-    texts.push_back(value.get<std::string>());
-  } else if (value.is_structured()) {
-    for (const Json& part : value) Spell(part, texts);
-  }
-}
-
 // Documents of the small world, drawn by its generator; kept until the training has ended.
 fs::path DrawWorld(const TrainingRecipe& recipe, const fs::path& directory) {
   const std::string documents = std::to_string(recipe.world_documents),
@@ -74,7 +65,8 @@ std::vector<fs::path> Locate(const TrainingRecipe& recipe, const fs::path& besid
 Json MakeTokenizer(const TrainingRecipe& recipe, const std::vector<fs::path>& paths) {
   std::vector<std::string> texts;
   for (const fs::path& path : paths) {
-    for (const Json& document : ReadDataset(path).documents) Spell(document, texts);
+    for (const Json& document : ReadDataset(path).documents)
+      ForEachText(document, [&](const std::string& text) { texts.push_back(text); });
   }
   return TrainByteLevelTokenizer(texts, recipe.tokenizer);
 }
@@ -177,12 +169,7 @@ TrainedModel TrainModel(const TrainingRecipe& recipe, const fs::path& beside, co
   Trainer trainer(model, recipe.training);
   TrainingPlan plan;
   plan.steps = recipe.training.steps;
-  plan.batches = [&](int64_t step) {
-    std::vector<TrainingBatch> batches;
-    for (int64_t i = 0; i < recipe.accumulate; ++i)
-      batches.push_back(packed.Batch(step * recipe.accumulate + i, recipe.batch));
-    return batches;
-  };
+  plan.batches = [&](int64_t step) { return packed.Batches(step, recipe.accumulate, recipe.batch); };
   plan.checkpoint = directory / "unfinished.safetensors";
   const TrainerOptions& options = recipe.training;
   plan.key = Sha256Hex(

@@ -2,23 +2,9 @@
 
 #include "base/files.h"
 #include "harness/calibration.h"
+#include "harness/training_text.h"
 
 namespace tnb {
-namespace {
-
-// All texts of a document, whatever its fields are called.
-void AddTexts(const Json& value, const WordRuns& runs, Overlap& sum) {
-  if (value.is_string()) {
-    const Overlap found = runs.Look(value.get_ref<const std::string&>());
-    sum.runs += found.runs;
-    sum.found += found.found;
-  } else if (value.is_structured()) {
-    for (const Json& part : value) AddTexts(part, runs, sum);
-  }
-}
-
-}  // namespace
-
 TrainedOverlap::TrainedOverlap(const Json& spec) {
   for (const CalibrationText& text : CalibrationTextsOf(spec)) {
     names_ += (names_.empty() ? "" : ", ") + text.name;
@@ -33,7 +19,11 @@ void TrainedOverlap::Report(const Task& task, Emitter& emit) const {
   std::string first;
   for (size_t i = 0; i < task.size(); ++i) {
     Overlap overlap;
-    AddTexts(task.dataset().documents[i], runs_, overlap);
+    ForEachText(task.dataset().documents[i], [&](const std::string& text) {
+      const Overlap of_text = runs_.Look(text);
+      overlap.runs += of_text.runs;
+      overlap.found += of_text.found;
+    });
     checked += overlap.runs > 0 ? 1 : 0;
     if (overlap.found == 0) continue;
     if (found++ == 0) {

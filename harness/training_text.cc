@@ -148,4 +148,12 @@ std::vector<TrainingDocument> ReadTrainingDocuments(const std::filesystem::path&
   return documents;
 }
 
+void ForEachText(const Json& record, const std::function<void(const std::string& text)>& visit) {
+  if (record.is_string()) {
+    visit(record.get_ref<const std::string&>());
+  } else if (record.is_structured()) {
+    for (const Json& part : record) ForEachText(part, visit);
+  }
+}
+
 }  // namespace tnb

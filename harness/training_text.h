@@ -9,8 +9,11 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "models/tokenizer.h"
 #include "models/training/batch.h"
 
@@ -20,5 +23,8 @@ namespace tnb {
 std::vector<TrainingDocument> ReadTrainingDocuments(const std::filesystem::path& path,
                                                     const TokenizerSource& source, const Tokenizer& tokenizer,
                                                     double prompt_weight = 0);
+
+// Calls `visit` with every string of a record, whatever its fields are called.
+void ForEachText(const Json& record, const std::function<void(const std::string& text)>& visit);
 
 }  // namespace tnb

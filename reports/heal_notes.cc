@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/progress.h"
 #include "reports/numbers.h"
@@ -31,20 +32,19 @@ std::string Sparkline(const std::vector<double>& values) {
 }
 
 // A run of the control on the same texts: the same model, and equal hashes of what it read.
-const RunView* FindControl(const Store& store, const RunData& run, const std::string& control,
-                           std::vector<RunView>& found) {
-  found = store.Runs({.model = run.view.model.name, .method = control});
+std::optional<int64_t> FindControl(const Store& store, const RunData& run, const std::string& control) {
+  const std::vector<RunView> found = store.Runs({.model = run.view.model.name, .method = control});
   const auto texts = [](const PhaseRow& phase) { return phase.settings.value("calibration", Json()); };
   for (auto view = found.rbegin(); view != found.rend(); ++view) {
     if (view->model.hash != run.view.model.hash) continue;
     for (const PhaseRow& phase : store.Phases(view->run.id)) {
       if (phase.name == "compress" && phase.status == PhaseStatus::kOk &&
           texts(phase) == texts(run.phases.at("compress"))) {
-        return &*view;
+        return view->run.id;
       }
     }
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -74,10 +74,9 @@ std::vector<std::string> HealNotes(const Store& store, const std::vector<const R
       const auto control = stage.detail.value("control", std::string());
       std::string judged = "the uncompressed model was trained: a control";
       if (!control.empty()) {
-        std::vector<RunView> found;
-        const RunView* view = FindControl(store, *run, control, found);
-        judged = view != nullptr ? fmt::format("control: run {}", view->run.id)
-                                 : std::string("no control: what the text alone brings is not known");
+        const std::optional<int64_t> found = FindControl(store, *run, control);
+        judged = found ? fmt::format("control: run {}", *found)
+                       : std::string("no control: what the text alone brings is not known");
       }
       notes.push_back(
           fmt::format("TRAINED: {}: {}; {}", options.label ? options.label(method) : method, curve, judged));

@@ -46,12 +46,7 @@ class HealStage : public WholeModelStage {
     TrainingPlan plan;
     plan.steps = options.steps;
     const int64_t accumulate = values_.Integer("accumulate");
-    plan.batches = [&](int64_t step) {
-      std::vector<TrainingBatch> batches;
-      for (int64_t i = 0; i < accumulate; ++i)
-        batches.push_back(documents.Batch(step * accumulate + i, batch));
-      return batches;
-    };
+    plan.batches = [&](int64_t step) { return documents.Batches(step, accumulate, batch); };
     plan.checkpoint = context.checkpoint;
     plan.checkpoint_seconds = context.checkpoint_seconds;
     plan.key = Sha256Hex(Json({{"values", values_.all()},

@@ -106,4 +106,10 @@ TrainingBatch PackedDocuments::Batch(int64_t index, int64_t size) const {
   return batch;
 }
 
+std::vector<TrainingBatch> PackedDocuments::Batches(int64_t step, int64_t count, int64_t size) const {
+  std::vector<TrainingBatch> batches;
+  for (int64_t i = 0; i < count; ++i) batches.push_back(Batch(step * count + i, size));
+  return batches;
+}
+
 }  // namespace tnb

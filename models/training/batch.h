@@ -46,6 +46,8 @@ class PackedDocuments {
   // Batch `index` of an endless stream, which goes through all sequences in another order every epoch. The
   // same for the same documents, seed, size and index: a training that goes on needs to store no more.
   TrainingBatch Batch(int64_t index, int64_t size) const;
+  // The `count` batches whose gradients step `step` accumulates.
+  std::vector<TrainingBatch> Batches(int64_t step, int64_t count, int64_t size) const;
 
  private:
   struct Piece {
