@@ -10,7 +10,7 @@
 namespace tnb {
 namespace {
 
-constexpr int kStatisticsVersion = 2;  // raised when the same request may yield other numbers than before
+constexpr int kStatisticsVersion = 3;  // raised when the same request may yield other numbers than before
 
 // Everything that can change the numbers. The name of the text cannot.
 Json KeyOf(const StatisticsRequest& request, const ModelSource& source, const std::string& rewritten,

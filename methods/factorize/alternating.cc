@@ -3,7 +3,11 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <optional>
+
+#include "methods/factorize/contraction.h"
 
 namespace tnb {
 namespace {
@@ -13,13 +17,13 @@ bool IsOuter(int leg, const Legs& legs) { return leg < static_cast<int>(legs.out
 // The copy of a bond in the second layer.
 int Primed(int leg) { return -1 - leg; }
 
-// A core times itself over its outer legs: bonds, then primed bonds.
-NetworkTensor Doubled(const NetworkTensor& core, const Legs& legs) {
+// The second layer of a doubled network: the same core, whose bonds are others.
+NetworkTensor Copy(const NetworkTensor& core, const Legs& legs) {
   NetworkTensor copy = core;
   for (int& leg : copy.legs) {
     if (!IsOuter(leg, legs)) leg = Primed(leg);
   }
-  return Contract(core, copy);
+  return copy;
 }
 
 // [legs...] of `t` permuted to `order` and flattened to a matrix whose rows are the first `rows` of them.
@@ -34,62 +38,90 @@ at::Tensor Matrix(const NetworkTensor& t, const std::vector<int>& order, size_t 
   return t.values.permute(axes).reshape({height, -1});
 }
 
-// Contracts everything in `parts`, each with a neighbour of what there is so far where one is left.
-NetworkTensor ContractAll(std::vector<NetworkTensor> parts) {
-  NetworkTensor result = std::move(parts.front());
-  parts.erase(parts.begin());
-  while (!parts.empty()) {
-    const auto shares = [&](const NetworkTensor& part) {
-      return std::any_of(part.legs.begin(), part.legs.end(), [&](int leg) {
-        return std::find(result.legs.begin(), result.legs.end(), leg) != result.legs.end();
-      });
-    };
-    auto next = std::find_if(parts.begin(), parts.end(), shares);
-    if (next == parts.end()) next = parts.begin();
-    result = Contract(result, *next);
-    parts.erase(next);
-  }
-  return result;
-}
-
-void Improve(const NetworkTensor& target, const Legs& legs, size_t k, std::vector<NetworkTensor>& cores) {
-  NetworkTensor& core = cores[k];
-  std::vector<int> outer, bonds, order;
-  for (const int leg : core.legs) (IsOuter(leg, legs) ? outer : bonds).push_back(leg);
-  if (bonds.empty()) return;
-  order = outer;
-  order.insert(order.end(), bonds.begin(), bonds.end());
-  std::vector<int> layers = bonds;
-  for (const int leg : bonds) layers.push_back(Primed(leg));
-  std::vector<NetworkTensor> doubled, single{target};
-  for (size_t j = 0; j < cores.size(); ++j) {
-    if (j == k) continue;
-    doubled.push_back(Doubled(cores[j], legs));
-    single.push_back(cores[j]);
-  }
-  at::Tensor gram = Matrix(ContractAll(std::move(doubled)), layers, bonds.size()).to(at::kDouble);
-  at::Tensor right = Matrix(ContractAll(std::move(single)), order, outer.size()).to(at::kDouble);
-  const at::Tensor before = Matrix(core, order, outer.size()).to(at::kDouble);
+// gram X = right by Cholesky decomposition, in fp64; nothing when it is singular beyond rounding.
+std::optional<at::Tensor> Solved(at::Tensor gram, at::Tensor right, const at::Tensor& before) {
   const double damping = 1e-7 * std::max(gram.diagonal().mean().item<double>(), 1e-300);
   gram = (gram + gram.t()) / 2;
   gram.diagonal().add_(damping);
   right = right + damping * before;
   const auto [factor, failed] = at::linalg_cholesky_ex(gram);
-  if (failed.item<int>() != 0) return;  // singular beyond rounding: the core stays
-  const at::Tensor solved = at::cholesky_solve(right.t(), factor).t();
-  if (!at::isfinite(solved).all().item<bool>()) return;
+  if (failed.item<int>() != 0) return std::nullopt;
+  return at::cholesky_solve(right.t(), factor).t();
+}
+
+double Dot(const at::Tensor& a, const at::Tensor& b) { return (a * b).sum(at::kDouble).item<double>(); }
+
+// The same by conjugate gradients from the core as it is; every step lowers the loss.
+at::Tensor Descended(const std::function<at::Tensor(const at::Tensor&)>& normal, const at::Tensor& right,
+                     const at::Tensor& before, int64_t steps) {
+  at::Tensor x = before.clone(), residual = right - normal(x), direction = residual.clone();
+  const double first = Dot(residual, residual);
+  double now = first;
+  for (int64_t step = 0; step < steps && now > 1e-10 * first; ++step) {
+    const at::Tensor image = normal(direction);
+    const double curvature = Dot(direction, image);
+    if (!(curvature > 0)) break;
+    const double length = now / curvature;
+    x.add_(direction, length);
+    residual.sub_(image, length);
+    const double next = Dot(residual, residual);
+    direction = residual + (next / now) * direction;
+    now = next;
+  }
+  return x;
+}
+
+void Improve(const NetworkTensor& target, const Legs& legs, size_t k, int64_t largest_gram,
+             std::vector<NetworkTensor>& cores) {
+  NetworkTensor& core = cores[k];
+  std::vector<int> outer, bonds, order, layers;
+  for (const int leg : core.legs) (IsOuter(leg, legs) ? outer : bonds).push_back(leg);
+  if (bonds.empty()) return;
+  order = outer;
+  order.insert(order.end(), bonds.begin(), bonds.end());
+  layers = bonds;
+  for (const int leg : bonds) layers.push_back(Primed(leg));
+  std::vector<NetworkTensor> doubled, single{target};
+  for (size_t j = 0; j < cores.size(); ++j) {
+    if (j == k) continue;
+    doubled.push_back(cores[j]);
+    doubled.push_back(Copy(cores[j], legs));
+    single.push_back(cores[j]);
+  }
+  const at::Tensor right = Matrix(Contraction(std::move(single)).Run(), order, outer.size());
+  const at::Tensor before = Matrix(core, order, outer.size());
   std::vector<int64_t> shape;
   for (const int leg : order) {
     shape.push_back(core.values.size(std::find(core.legs.begin(), core.legs.end(), leg) - core.legs.begin()));
   }
-  core.values = solved.to(at::kFloat).reshape(shape).contiguous();
+  at::Tensor solved;
+  if (before.size(1) <= largest_gram) {
+    const at::Tensor gram = Matrix(Contraction(std::move(doubled)).Run(), layers, bonds.size());
+    const auto found = Solved(gram.to(at::kDouble), right.to(at::kDouble), before.to(at::kDouble));
+    if (!found) return;  // the core stays
+    solved = found->to(at::kFloat);
+  } else {
+    constexpr int64_t kSteps = 10;
+    std::vector<int> image = outer;
+    for (const int leg : bonds) image.push_back(Primed(leg));
+    doubled.push_back({before.reshape(shape), order});
+    const size_t own = doubled.size() - 1;
+    Contraction network(std::move(doubled), own, kSteps);
+    solved = Descended(
+        [&](const at::Tensor& x) {
+          return Matrix(network.Run({x.reshape(shape), order}), image, outer.size());
+        },
+        right, before, kSteps);
+  }
+  if (!at::isfinite(solved).all().item<bool>()) return;
+  core.values = solved.reshape(shape).contiguous();
   core.legs = order;
 }
 
 }  // namespace
 
 void AlternatingLeastSquares(const at::Tensor& matrix, const Legs& legs, int64_t sweeps,
-                             std::vector<NetworkTensor>& cores) {
+                             std::vector<NetworkTensor>& cores, int64_t largest_gram) {
   NetworkTensor target;
   std::vector<int64_t> shape = legs.out;
   shape.insert(shape.end(), legs.in.begin(), legs.in.end());
@@ -97,7 +129,7 @@ void AlternatingLeastSquares(const at::Tensor& matrix, const Legs& legs, int64_t
   for (size_t leg = 0; leg < shape.size(); ++leg) target.legs.push_back(static_cast<int>(leg));
   for (int64_t sweep = 0; sweep < sweeps; ++sweep) {
     BalanceBonds(cores);
-    for (size_t k = 0; k < cores.size(); ++k) Improve(target, legs, k, cores);
+    for (size_t k = 0; k < cores.size(); ++k) Improve(target, legs, k, largest_gram, cores);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "methods/factorize/alternating.h"
+#include "methods/factorize/randomized.h"
 
 namespace tnb {
 
@@ -190,6 +191,18 @@ NetworkCut ChainForm::CutTo(const at::Tensor& matrix, int64_t chi, double norm) 
     if (closing > 1) AlternatingLeastSquares(matrix, legs(), options_.sweeps, cut.cores);
     cut.loss = MeasuredLoss(matrix, cut.cores, legs());
   }
+  return cut;
+}
+
+NetworkCut ChainForm::Sketch(const at::Tensor& matrix, const Amount& amount) const {
+  if (legs().out.size() != 2 || options_.closing > 1 || amount.error > 0) return Cut(matrix, amount);
+  const int64_t size = legs().out[0] * legs().in[0];
+  const at::Tensor whole = Interleaved(matrix).reshape({size, -1});
+  const at::Tensor basis = RandomRange(whole, std::min(SizeFor(amount), ExactBonds()[0]));
+  const at::Tensor rest = at::matmul(basis.t(), whole);
+  NetworkCut cut;
+  cut.loss = std::max(0.0, SquaredNorm(whole) - SquaredNorm(rest));
+  Finish({basis.reshape({1, size, -1}), rest.reshape({rest.size(0), -1, 1})}, cut);
   return cut;
 }
 

@@ -33,6 +33,8 @@ class ChainForm : public SizedForm {
   // From the spectra of all cuts of the matrix as it is: exact for two cores, an upper bound for more. A ring
   // is measured.
   RateCurve Curve(const at::Tensor& matrix) const override;
+  // Two cores by a random range instead of singular vectors.
+  NetworkCut Sketch(const at::Tensor& matrix, const Amount& amount) const override;
   // Oseledets 2011, algorithm 2: orthonormal from the right, then cut from the left. Open ends only.
   std::optional<NetworkCut> Round(const Linear& linear, const Amount& amount) const override;
   // Bond dimensions at which nothing is cut.

@@ -13,6 +13,10 @@
 namespace tnb {
 namespace {
 
+// A sketched loss is at most 20 % above the real one; forms that lose this many times the least sketched loss
+// are not cut for real.
+constexpr double kSketchMargin = 1.3;
+
 // What the allocation gave to one linear.
 struct Share {
   bool dense = false;
@@ -70,16 +74,16 @@ class Factorizer : public Stage {
     LinearReport report;
     report.detail = std::move(cut.detail);
     std::unique_ptr<Linear> linear = LinearOf(cut.cores, legs);
-    const auto squares = [&](const at::Tensor& t) {
-      return SquaredNorm(whitening.none() ? t : Whiten(t, legs, whitening));
-    };
     if (const int64_t stored = SparseCount(options_.sparse, w.size(0), w.size(1)); stored > 0) {
       linear = AddSparse(options_.sparse, std::move(linear), w, Importance(covariances));
+      const auto squares = [&](const at::Tensor& t) {
+        return SquaredNorm(whitening.none() ? t : Whiten(t, legs, whitening));
+      };
       cut.loss = squares(w - linear->Rebuild());
+      cut.total = squares(w);  // with its superweights
       report.detail["sparse_elements"] = stored;
     }
-    const double total = squares(w);
-    report.discarded_weight = total > 0 ? cut.loss / total : 0;
+    report.discarded_weight = cut.total > 0 ? cut.loss / cut.total : 0;
     if (!permutation.none())
       linear = MakePermutedLinear(std::move(linear), permutation.rows, permutation.columns);
     linear->set_bias(slot.linear->bias());
@@ -112,6 +116,7 @@ class Factorizer : public Stage {
                    const LegWhitening& whitening, const Amount& amount) const {
     if (whitening.none() && options_.permute == "none") {
       if (std::optional<NetworkCut> rounded = form.Round(*slot.linear, amount)) {
+        rounded->total = SquaredNorm(w);
         BalanceBonds(rounded->cores);
         return *std::move(rounded);
       }
@@ -164,19 +169,38 @@ class Factorizer : public Stage {
     // A form's own loss is the true one where the metric splits over its legs.
     if (candidates.size() == 1 && (!ratio_wanted || metric_.SplitsOver(candidates[0]->legs())))
       return {candidates[0], 1};
-    Chosen best;
-    double least = INFINITY;
     const int64_t sparse = SparseCount(options_.sparse, w.size(0), w.size(1));
+    const bool sized = amount.rank > 0 || amount.error > 0;
+    const LegWhitening whole = metric_.WholeWhitening(covariances, w);
+    struct Trial {
+      std::shared_ptr<const Form> form;
+      double loss = INFINITY, ratio = 1;
+    };
+    const auto tried = [&](const std::shared_ptr<const Form>& form, CutKind kind) {
+      const NetworkCut cut =
+          CutWhitened(*form, w, metric_.Whitening(covariances, form->legs()), NetworkAmount(amount, w), kind);
+      const double loss = Metric::TrueLoss(w - LinearOf(cut.cores, form->legs())->Rebuild(), whole);
+      return Trial{form, loss, cut.loss > 0 ? loss / cut.loss : 1};
+    };
+    // A sketch of each says which ones come near the best.
+    std::vector<Trial> trials;
+    double nearest = INFINITY;
     for (const auto& form : candidates) {
-      const bool sized = amount.rank > 0 || amount.error > 0;
       if (!sized && static_cast<double>(form->LeastParameters() + sparse) > amount.BudgetOf(w.numel()))
         continue;
-      const NetworkCut cut =
-          CutWhitened(*form, w, metric_.Whitening(covariances, form->legs()), NetworkAmount(amount, w));
-      const double loss = metric_.TrueLoss(w - LinearOf(cut.cores, form->legs())->Rebuild(), covariances);
-      if (loss < least) {
-        least = loss;
-        best = {form, cut.loss > 0 ? loss / cut.loss : 1};
+      trials.push_back(candidates.size() > 1 ? tried(form, CutKind::kSketch) : Trial{form});
+      nearest = std::min(nearest, trials.back().loss);
+    }
+    std::erase_if(trials, [&](const Trial& trial) { return trial.loss > kSketchMargin * nearest; });
+    if (trials.size() == 1 && (!ratio_wanted || metric_.SplitsOver(trials[0].form->legs())))
+      return {trials[0].form, 1};
+    Chosen best;
+    double least = INFINITY;
+    for (const Trial& trial : trials) {
+      const Trial real = tried(trial.form, CutKind::kReal);
+      if (real.loss < least) {
+        least = real.loss;
+        best = {real.form, real.ratio};
       }
     }
     // Nothing is small enough: an allocation leaves the matrix dense, anything else fails with the reason.

@@ -57,6 +57,8 @@ FactorizerOptions OptionsFrom(const StageValues& values, const std::string& rank
     options.metric.inputs.windows = values.Integer("windows");
     options.metric.gradients = options.metric.inputs;
     options.metric.gradients.moments = Moments::kOutputGradients;
+    if (values.Has("factors") && values.Text("factors") == "joint")
+      options.metric.gradients.moments = Moments::kJoint;
     if (values.Has("gradient_windows")) options.metric.gradients.windows = values.Integer("gradient_windows");
   }
   return options;
@@ -88,6 +90,16 @@ void AddWhitening(std::vector<ParameterDescription>& parameters) {
                         "whiten=input|fisher"});
   parameters.push_back(
       {"gradient_windows", Type::kInteger, "24", "windows for gradients", 1, 1e6, {}, "whiten=fisher"});
+  parameters.push_back({"factors",
+                        Type::kChoice,
+                        "independent",
+                        "the two factors of the metric: of inputs and of gradients as if they were "
+                        "independent, or each weighted by the other's square, token by token",
+                        0,
+                        0,
+                        {"independent", "joint"},
+                        "whiten=fisher",
+                        "independent"});
   parameters.push_back({"output_ridge",
                         Type::kReal,
                         "0.01",

@@ -118,8 +118,10 @@ RateCurve SizedForm::Curve(const at::Tensor& matrix) const {
 }
 
 NetworkCut CutWhitened(const Form& form, const at::Tensor& w, const LegWhitening& whitening,
-                       const Amount& amount) {
-  NetworkCut cut = form.Cut(whitening.none() ? w : Whiten(w, form.legs(), whitening), amount);
+                       const Amount& amount, CutKind kind) {
+  const at::Tensor matrix = whitening.none() ? w : Whiten(w, form.legs(), whitening);
+  NetworkCut cut = kind == CutKind::kSketch ? form.Sketch(matrix, amount) : form.Cut(matrix, amount);
+  cut.total = SquaredNorm(matrix);
   std::vector<at::Tensor> factors = whitening.out;
   factors.insert(factors.end(), whitening.in.begin(), whitening.in.end());
   for (NetworkTensor& core : cut.cores) {

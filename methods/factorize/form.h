@@ -23,6 +23,7 @@ namespace tnb {
 struct NetworkCut {
   std::vector<NetworkTensor> cores;
   double loss = 0;               // |matrix - network|^2
+  double total = 0;              // |matrix|^2
   Json detail = Json::object();  // bonds, ranks, legs: for the record
 };
 
@@ -43,6 +44,10 @@ class Form {
   virtual int64_t LeastParameters() const = 0;
   // Cuts the matrix [rows, cols] fp32. Error{kUsage} with the legal range when it cannot be done.
   virtual NetworkCut Cut(const at::Tensor& matrix, const Amount& amount) const = 0;
+  // A cheaper cut that may lose some percent more: to tell which of several forms are worth a real one.
+  virtual NetworkCut Sketch(const at::Tensor& matrix, const Amount& amount) const {
+    return Cut(matrix, amount);
+  }
   // Cuts a linear that is a network of this form and legs already, core by core, without ever building its
   // matrix; nothing for any other linear, or where there is no such shortcut.
   virtual std::optional<NetworkCut> Round(const Linear& linear, const Amount& amount) const;
@@ -82,9 +87,10 @@ class SizedForm : public Form {
 };
 
 // Cuts W in the metric of the whitening (a whitening of nothing: in its own). The cores are those of W
-// itself, their bonds balanced; the loss is that of the whitened matrix.
+// itself, their bonds balanced; the loss is that of the whitened matrix, and so is the total.
+enum class CutKind { kReal, kSketch };
 NetworkCut CutWhitened(const Form& form, const at::Tensor& w, const LegWhitening& whitening,
-                       const Amount& amount);
+                       const Amount& amount, CutKind kind = CutKind::kReal);
 
 double SquaredNorm(const at::Tensor& t);  // summed in fp64
 // The linear of a network whose legs are numbered as above, without bias.

@@ -17,7 +17,7 @@ void Metric::Prepare(const StageContext& context) {
     request.down = context.down;
     return context.statistics->Get(request);
   };
-  if (kind != MetricKind::kWeightGradients) inputs_ = get(options_.inputs);
+  if (kind != MetricKind::kWeightGradients && !Joint()) inputs_ = get(options_.inputs);
   if (kind == MetricKind::kFisher || kind == MetricKind::kWeightGradients)
     gradients_ = get(options_.gradients);
 }
@@ -35,8 +35,13 @@ Covariances Metric::Of(const LinearSlot& slot) const {
     case MetricKind::kInputs:
       return {{}, inputs_->InputCovariance(slot)};
     default:
+      if (Joint()) return {gradients_->JointGradient(slot), gradients_->JointInput(slot)};
       return {gradients_->OutputCovariance(slot), inputs_->InputCovariance(slot)};
   }
+}
+
+bool Metric::Joint() const {
+  return options_.kind == MetricKind::kFisher && options_.gradients.moments == Moments::kJoint;
 }
 
 at::Tensor Metric::InputCovariance(const LinearSlot& slot) const {
@@ -54,10 +59,15 @@ bool Metric::SplitsOver(const Legs& legs) const {
   return options_.kind == MetricKind::kFrobenius || !(several(legs.in) || several(legs.out));
 }
 
-double Metric::TrueLoss(const at::Tensor& difference, const Covariances& covariances) const {
-  const Legs whole{{difference.size(0)}, {difference.size(1)}};
-  const LegWhitening whitening = Whitening(covariances, whole);
-  return Whiten(difference, whole, whitening).to(at::kDouble).square().sum().item<double>();
+LegWhitening Metric::WholeWhitening(const Covariances& covariances, const at::Tensor& w) const {
+  return Whitening(covariances, {{w.size(0)}, {w.size(1)}});
+}
+
+double Metric::TrueLoss(const at::Tensor& difference, const LegWhitening& whole) {
+  at::Tensor whitened = difference;
+  if (whole.out[0].defined()) whitened = at::matmul(whole.out[0].to(at::kFloat).t(), whitened);
+  if (whole.in[0].defined()) whitened = at::matmul(whitened, whole.in[0].to(at::kFloat));
+  return whitened.square().sum(at::kDouble).item<double>();
 }
 
 void Metric::Report(Json& report) const {

@@ -21,9 +21,10 @@ enum class MetricKind {
 
 struct MetricOptions {
   MetricKind kind = MetricKind::kFrobenius;
-  double alpha = 0.5;                   // kMeanAbsolute
-  double ridge = 0, output_ridge = 0;   // fractions of the mean diagonal
-  StatisticsRequest inputs, gradients;  // as far as the metric needs them
+  double alpha = 0.5;                  // kMeanAbsolute
+  double ridge = 0, output_ridge = 0;  // fractions of the mean diagonal
+  // As far as the metric needs them; kFisher takes both factors from gradients of Moments::kJoint.
+  StatisticsRequest inputs, gradients;
 };
 
 // What the metric needs of one linear; undefined: the identity.
@@ -44,13 +45,17 @@ class Metric {
   // Whether nothing of the metric is lost over these legs: at most one on each side is not 1, or there is
   // nothing to split.
   bool SplitsOver(const Legs& legs) const;
-  // |Rᵀ D L|^2 of a difference, in the metric itself and not in what of it splits over the legs.
-  double TrueLoss(const at::Tensor& difference, const Covariances& covariances) const;
+  // The metric itself, and not what of it splits over the legs, of a matrix as large as w.
+  LegWhitening WholeWhitening(const Covariances& covariances, const at::Tensor& w) const;
+  // |Rᵀ D L|^2 of a difference in it; to about 1e-6, for comparisons.
+  static double TrueLoss(const at::Tensor& difference, const LegWhitening& whole);
   // Adds what was used: "statistics" to the report of the stage, a larger ridge to that of a linear.
   void Report(Json& report) const;
   void Report(const LegWhitening& whitening, Json& detail) const;
 
  private:
+  bool Joint() const;
+
   MetricOptions options_;
   std::shared_ptr<const Statistics> inputs_, gradients_;
 };

@@ -1,6 +1,7 @@
 #include "methods/factorize/mpo.h"
 
 #include "methods/factorize/chain.h"
+#include "methods/factorize/disentangled.h"
 #include "methods/factorize/factorizer.h"
 
 namespace tnb {
@@ -15,6 +16,17 @@ std::unique_ptr<Stage> Make(const StageValues& values) {
                                     "legs", "legs=auto, or legs of your own"});
   }
   const ChainOptions chain{.closing = 1, .sweeps = SweepsFrom(values), .size_name = "chi"};
+  if (const int64_t layers = values.Has("disentangle") ? values.Integer("disentangle") : 0; layers > 0) {
+    if (text == "best" || chain.sweeps > 0) {
+      throw Error(ErrorKind::kUsage, {"gates around a chain are found for given legs, without sweeps",
+                                      "legs=auto or given, sweeps=0", text, "disentangle", ""});
+    }
+    options.forms = [=](const LinearSlot&, int64_t rows, int64_t cols) {
+      return std::vector<std::shared_ptr<const Form>>{
+          std::make_shared<DisentangledForm>(ChooseLegs(text, cores, rows, cols), layers)};
+    };
+    return MakeFactorizer(std::move(options));
+  }
   options.forms = [=](const LinearSlot&, int64_t rows, int64_t cols) {
     return Chains(
         text == "best" ? LegFamily(rows, cols) : std::vector<Legs>{ChooseLegs(text, cores, rows, cols)},
@@ -27,9 +39,9 @@ std::unique_ptr<Stage> Make(const StageValues& values) {
 
 StageEntry MpoEntry() {
   using Type = ParameterDescription::Type;
-  StageDescription description =
-      DescribeFactorization("mpo", "matrix product operator by sequential singular value decompositions",
-                            "chi", "CompactifAI, arXiv 2401.14109; Oseledets 2011 (TT-SVD)");
+  StageDescription description = DescribeFactorization(
+      "mpo", "matrix product operator by sequential singular value decompositions", "chi",
+      "CompactifAI, arXiv 2401.14109; Oseledets 2011 (TT-SVD); disentangle: arXiv 2410.17397");
   description.parameters.push_back({"cores", Type::kInteger, "2", "number of cores", 2, 12, {}});
   description.parameters.push_back({"legs",
                                     Type::kText,
@@ -40,6 +52,17 @@ StageEntry MpoEntry() {
                                     0,
                                     {}});
   AddSweeps(description.parameters);
+  description.parameters.push_back(
+      {"disentangle",
+       Type::kInteger,
+       "0",
+       "layers of orthogonal gates over neighboring legs on both sides (three cores or "
+       "more); their numbers are stored and counted",
+       0,
+       8,
+       {},
+       "",
+       "0"});
   AddPermutation(description.parameters);
   AddWhitening(description.parameters);
   return {description, &Make};

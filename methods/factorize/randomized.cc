@@ -11,6 +11,14 @@ namespace {
 
 at::Tensor Orthonormal(const at::Tensor& columns) { return std::get<0>(at::linalg_qr(columns)); }
 
+// The matrix times `width` random vectors, the same ones every time: [rows, width].
+at::Tensor Sample(const at::Tensor& matrix, int64_t width) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{20110615});
+  at::Tensor sketch = at::empty({matrix.size(1), width}, matrix.options());
+  sketch.normal_(0, 1, generator);
+  return at::matmul(matrix, sketch);
+}
+
 // Sum of the largest `rank` squared singular values of y [m, k], k small.
 double Captured(const at::Tensor& y, int64_t rank) {
   const at::Tensor gram = at::matmul(y.t(), y).to(at::kDouble);
@@ -29,10 +37,7 @@ std::optional<TruncatedSvd> RandomizedSvd(const at::Tensor& matrix, int64_t rank
   constexpr double kSettled = 1e-3;
   const int64_t width = std::min({rank + std::max<int64_t>(16, rank / 5), matrix.size(0), matrix.size(1)});
   const double total = matrix.to(at::kDouble).square().sum().item<double>();
-  auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{20110615});
-  at::Tensor sketch = at::empty({matrix.size(1), width}, matrix.options());
-  sketch.normal_(0, 1, generator);
-  at::Tensor y = at::matmul(matrix, sketch);  // [rows, width]
+  at::Tensor y = Sample(matrix, width);
   double before = 0;
   bool settled = false;
   try {
@@ -57,6 +62,11 @@ std::optional<TruncatedSvd> RandomizedSvd(const at::Tensor& matrix, int64_t rank
   } catch (const c10::Error&) {
     return std::nullopt;  // LAPACK did not converge
   }
+}
+
+at::Tensor RandomRange(const at::Tensor& matrix, int64_t rank) {
+  const at::Tensor start = Orthonormal(Sample(matrix, std::min({rank, matrix.size(0), matrix.size(1)})));
+  return Orthonormal(at::matmul(matrix, at::matmul(matrix.t(), start)));
 }
 
 }  // namespace tnb

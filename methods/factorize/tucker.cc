@@ -25,6 +25,14 @@ std::pair<at::Tensor, at::Tensor> ModeVectors(const at::Tensor& t, size_t k) {
   if (size <= unfolded.size(1)) {
     const auto [values, vectors] = at::linalg_eigh(at::matmul(unfolded, unfolded.t()));
     if (at::isfinite(values).all().item<bool>()) return {vectors.flip(1), values.flip(0).clamp_min(0)};
+  } else {
+    // From the other side, which is the shorter one; QR makes up for what division by small values would
+    // lose.
+    const auto [values, vectors] = at::linalg_eigh(at::matmul(unfolded.t(), unfolded));
+    if (at::isfinite(values).all().item<bool>()) {
+      return {std::get<0>(at::linalg_qr(at::matmul(unfolded, vectors.flip(1)))),
+              at::constant_pad_nd(values.flip(0).clamp_min(0), {0, size - values.size(0)})};
+    }
   }
   const TruncatedSvd svd = Truncate(unfolded.to(at::kFloat), size);
   const at::Tensor squares = svd.values.to(at::kDouble).square();
@@ -35,6 +43,13 @@ std::pair<at::Tensor, at::Tensor> ModeVectors(const at::Tensor& t, size_t k) {
 at::Tensor TimesFactor(const at::Tensor& t, size_t k, const at::Tensor& factor) {
   const auto axis = static_cast<int64_t>(k);
   return at::matmul(t.transpose(axis, -1), factor.to(t.scalar_type())).transpose(axis, -1);
+}
+
+// How much longer the next step is to be: of a mode that is not cut yet the shortest useful one is looked
+// for, then prices along the way.
+int64_t NextStep(int64_t step, bool first_cut, bool found) {
+  if (first_cut) return found ? std::max<int64_t>(1, step / 16) : 1;
+  return step < 4 ? 1 : step / 4;
 }
 
 }  // namespace
@@ -93,7 +108,7 @@ std::vector<TuckerForm::Point> TuckerForm::Path(const std::vector<at::Tensor>& s
       const bool first_cut = now.ranks[k] == sizes_[k];
       const int64_t from = std::min(now.ranks[k], dense_parameters() / sizes_[k] + 1);
       Point shortest;
-      for (int64_t step = 1; step < from; step = step < 4 || first_cut ? step + 1 : step + step / 4) {
+      for (int64_t step = 1; step < from; step += NextStep(step, first_cut, !shortest.ranks.empty())) {
         Point next;
         next.ranks = now.ranks;
         next.ranks[k] = from - step;

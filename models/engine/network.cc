@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "models/engine/linear.h"
 #include "models/engine/linear_parts.h"
-#include "models/engine/panel.h"
+#include "models/engine/ops.h"
 #include "models/engine/parallel.h"
 
 namespace tnb {
@@ -185,11 +185,7 @@ class NetworkLinear : public Linear {
     }
     const at::Tensor w = Rebuild().to(x.device());
     if (!x.is_cpu()) return at::linear(x, w);
-    const at::Tensor input = x.contiguous();
-    at::Tensor y = at::empty({x.size(0), out_features()}, x.options());
-    DenseMatmul(w.const_data_ptr<float>(), w.size(0), w.size(1), input.const_data_ptr<float>(), w.size(1),
-                x.size(0), y.mutable_data_ptr<float>(), w.size(0));
-    return y;
+    return TimesTransposed(x, w);
   }
 
   Json SaveStructure(const TensorSink& sink) const override {

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "models/engine/panel.h"
 #include "models/engine/parallel.h"
 
 namespace tnb {
@@ -108,6 +109,35 @@ std::vector<RowSummary> Summarize(const at::Tensor& logits) {
     }
   });
   return summaries;
+}
+
+at::Tensor TimesTransposed(const at::Tensor& a, const at::Tensor& b) {
+  const at::Tensor left = a.contiguous(), right = b.contiguous();
+  at::Tensor product = at::empty({left.size(0), right.size(0)}, at::kFloat);
+  DenseMatmul(right.const_data_ptr<float>(), right.size(0), right.size(1), left.const_data_ptr<float>(),
+              left.size(1), left.size(0), product.mutable_data_ptr<float>(), right.size(0));
+  return product;
+}
+
+at::Tensor Gram(const at::Tensor& a) {
+  constexpr int64_t kStrip = 256;
+  const at::Tensor rows = a.contiguous();
+  const int64_t size = rows.size(0), length = rows.size(1);
+  at::Tensor gram = at::empty({size, size}, at::kFloat);
+  const float* const values = rows.const_data_ptr<float>();
+  float* const out = gram.mutable_data_ptr<float>();
+  // Strips of rows up to the diagonal; the rest is their mirror image.
+  for (int64_t begin = 0; begin < size; begin += kStrip) {
+    const int64_t end = std::min(size, begin + kStrip);
+    DenseMatmul(values, end, length, values + begin * length, length, end - begin, out + begin * size, size);
+  }
+  for (int64_t begin = kStrip; begin < size; begin += kStrip) {
+    const int64_t height = std::min(kStrip, size - begin);
+    gram.narrow(0, 0, begin)
+        .narrow(1, begin, height)
+        .copy_(gram.narrow(0, begin, height).narrow(1, 0, begin).t());
+  }
+  return gram;
 }
 
 }  // namespace tnb

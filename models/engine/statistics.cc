@@ -46,8 +46,8 @@ class FileStatistics : public Statistics {
 }  // namespace
 
 std::string ToString(Moments moments) {
-  static const char* const kNames[] = {"inputs", "output-gradients", "weight-gradients", "keys-values",
-                                       "influence"};
+  static const char* const kNames[] = {"inputs",      "output-gradients", "weight-gradients",
+                                       "keys-values", "influence",        "joint"};
   return kNames[static_cast<int>(moments)];
 }
 
@@ -121,6 +121,18 @@ at::Tensor Statistics::OutputCovariance(const LinearSlot& slot) const {
 at::Tensor Statistics::WeightGradients(const LinearSlot& slot) const {
   InputName(slot);
   return Checked(slot.name + ".weight_gradients", {slot.linear->in_features()});
+}
+
+at::Tensor Statistics::JointInput(const LinearSlot& slot) const {
+  InputName(slot);
+  const int64_t in = slot.linear->in_features();
+  return Checked(slot.name + ".joint_input", {in, in});
+}
+
+at::Tensor Statistics::JointGradient(const LinearSlot& slot) const {
+  InputName(slot);
+  const int64_t out = slot.linear->out_features();
+  return Checked(slot.name + ".joint_gradient", {out, out});
 }
 
 namespace {

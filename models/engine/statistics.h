@@ -4,6 +4,10 @@
 // With x_t the input and y_t = W x_t the output of a linear at token t, and g_t = d loss / d y_t:
 //   inputs            H = mean_t x_t x_tᵀ [in, in],  a = mean_t |x_t| [in],  max_t |x_t| [in]
 //   output gradients  G = mean_t g_t g_tᵀ [out, out]
+//   joint             what comes near the Fisher information E[x xᵀ ⊗ g gᵀ] itself, without taking x and g as
+//                     independent: H' = E[|g_t|^2 x_t x_tᵀ] / s, G' = E[|x_t|^2 g_t g_tᵀ] / s, s^2 =
+//                     E[|g_t|^2 |x_t|^2]: one step of the power iteration for the nearest Kronecker product
+//                     (Van Loan and Pitsianis 1993) from the identity
 //   weight gradients  f_j = mean over windows of sum_i (d loss / d W_ij)^2 [in]  (FWSVD, arXiv 2207.00112)
 //   keys and values   not moments, but keys (after rotation) and values themselves, of kSampledTokens tokens
 //                     at equal distances [tokens, kv heads, head size]
@@ -30,8 +34,8 @@
 
 namespace tnb {
 
-enum class Moments { kInputs, kOutputGradients, kWeightGradients, kKeysValues, kInfluence };
-// "inputs" "output-gradients" "weight-gradients" "keys-values" "influence"
+enum class Moments { kInputs, kOutputGradients, kWeightGradients, kKeysValues, kInfluence, kJoint };
+// "inputs" "output-gradients" "weight-gradients" "keys-values" "influence" "joint"
 std::string ToString(Moments moments);
 
 inline constexpr int64_t kSampledTokens = 2048;
@@ -56,6 +60,8 @@ class Statistics {
   at::Tensor LargestInput(const LinearSlot& slot) const;
   at::Tensor OutputCovariance(const LinearSlot& slot) const;
   at::Tensor WeightGradients(const LinearSlot& slot) const;
+  at::Tensor JointInput(const LinearSlot& slot) const;     // H'
+  at::Tensor JointGradient(const LinearSlot& slot) const;  // G'
   // [tokens, kv heads, head size] of a block.
   at::Tensor Keys(int64_t block, const ModelConfig& config) const;
   at::Tensor Values(int64_t block, const ModelConfig& config) const;

@@ -5,9 +5,11 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "models/engine/differentiable.h"
+#include "models/engine/ops.h"
 #include "models/engine/statistics.h"
 
 namespace tnb {
@@ -26,12 +28,20 @@ struct Sum {
 };
 using Sums = std::map<std::string, Sum>;
 
+// One index a row, drawn with the probabilities of the row: where their running sum passes a uniform number.
+at::Tensor Drawn(const at::Tensor& probabilities, at::Generator& generator) {
+  const at::Tensor running = probabilities.cumsum(-1);
+  const int64_t last = running.size(1) - 1;
+  const at::Tensor uniform = at::rand({running.size(0), 1}, generator, running.options());
+  return at::searchsorted(running, uniform * running.narrow(1, last, 1), false, true).clamp_max_(last);
+}
+
 // What is known of the inputs of linears.
 struct InputSums {
   Sums sums;
   std::map<std::string, at::Tensor> largest;
   void Add(const std::string& name, const at::Tensor& x) {
-    sums[name + ".covariance"].Add(at::matmul(x.t(), x));
+    sums[name + ".covariance"].Add(Gram(x.t()));
     const at::Tensor magnitude = x.abs();
     sums[name + ".mean_absolute"].Add(magnitude.sum(0));
     at::Tensor& most = largest[name + ".max_absolute"];
@@ -72,8 +82,9 @@ class Collector {
 
   void Run(const StatisticsSink& sink) {
     const bool watch = request_.moments == Moments::kInputs;
-    const bool gradients =
-        request_.moments == Moments::kOutputGradients || request_.moments == Moments::kWeightGradients;
+    const bool gradients = request_.moments == Moments::kOutputGradients ||
+                           request_.moments == Moments::kWeightGradients ||
+                           request_.moments == Moments::kJoint;
     const int64_t blocks = parts_.config.block_count, total = gradients ? 2 * blocks : blocks;
     LinearSlot embedding = Embedding();
     at::Tensor hidden = embedding.linear->Rows(tokens_);
@@ -146,7 +157,7 @@ class Collector {
   at::Tensor Multiply(const LinearSlot& slot, const at::Tensor& x) {
     at::Tensor& w = weights_[&slot];
     if (!w.defined()) w = slot.linear->Rebuild();
-    const at::Tensor y = at::linear(x, w);
+    const at::Tensor y = c10::GradMode::is_enabled() ? at::linear(x, w) : TimesTransposed(x, w);
     return slot.linear->bias().defined() ? y + slot.linear->bias() : y;
   }
 
@@ -213,10 +224,10 @@ class Collector {
       {
         const c10::NoGradGuard off;
         // d(-log p(label)) / d logits = p - onehot(label)
-        at::Tensor difference = at::softmax(at::linear(y, w), -1);
+        at::Tensor difference = at::softmax(TimesTransposed(y, w), -1);
         at::Tensor labels;
         if (request_.model_labels) {
-          labels = at::multinomial(difference, 1, false, generator);
+          labels = Drawn(difference, generator);
         } else {
           labels = tokens_.narrow(0, begin, length_).roll(-1).unsqueeze(1);
         }
@@ -258,15 +269,25 @@ class Collector {
       before.narrow(0, begin, rows).copy_(x.grad());
       for (const Tap& tap : taps) Take(tap, sums);
     }
-    const bool covariance = request_.moments == Moments::kOutputGradients;
-    Emit(sums, static_cast<double>(covariance ? input.size(0) : count_), sink);
+    const auto tokens = static_cast<double>(input.size(0));
+    if (request_.moments == Moments::kJoint) {
+      EmitJoint(sums, tokens, sink);
+    } else {
+      Emit(sums, request_.moments == Moments::kOutputGradients ? tokens : static_cast<double>(count_), sink);
+    }
     return before;
   }
 
   void Take(const Tap& tap, Sums& sums) const {
     const at::Tensor g = tap.y.grad();
     if (request_.moments == Moments::kOutputGradients) {
-      sums[tap.slot->name + ".gradient_covariance"].Add(at::matmul(g.t(), g));
+      sums[tap.slot->name + ".gradient_covariance"].Add(Gram(g.t()));
+      return;
+    }
+    if (request_.moments == Moments::kJoint) {
+      const at::Tensor x_norm = tap.x.norm(2, {1}, true), g_norm = g.norm(2, {1}, true);
+      sums[tap.slot->name + ".joint_input"].Add(Gram((tap.x * g_norm).t()));
+      sums[tap.slot->name + ".joint_gradient"].Add(Gram((g * x_norm).t()));
       return;
     }
     for (int64_t begin = 0; begin < g.size(0); begin += length_) {  // window by window
@@ -275,6 +296,13 @@ class Collector {
     }
   }
 
+  // Both traces are the sum over tokens of |g|^2 |x|^2; divided by its root they multiply to it.
+  static void EmitJoint(const Sums& sums, double tokens, const StatisticsSink& sink) {
+    for (const auto& [name, sum] : sums) {
+      const double scale = std::sqrt(std::max(sum.total.trace().item<double>(), 1e-300) * tokens);
+      sink(name, (sum.total / scale).to(at::kFloat));
+    }
+  }
   static void Emit(const Sums& sums, double count, const StatisticsSink& sink) {
     for (const auto& [name, sum] : sums) sink(name, (sum.total / count).to(at::kFloat));
   }

@@ -77,6 +77,36 @@ TEST_CASE("every factorization composes with every format, and reloads to the sa
   }
 }
 
+TEST_CASE("stored bytes are those of the formulas") {
+  at::manual_seed(16);
+  const at::Tensor w = at::randn({128, 96});
+  for (const std::string& structure : Stages({"factorize"})) {
+    if (structure == "saten") continue;  // its indices: sparse_part_test
+    LinearSlot plain = Slot(w), half = Slot(w), codes = Slot(w);
+    CAPTURE(structure);
+    REQUIRE(Applied(structure + ":keep=0.5@all", plain).empty());
+    REQUIRE(Applied(structure + ":keep=0.5@all+fp16@all", half).empty());
+    REQUIRE(Applied(structure + ":keep=0.5@all+int8:group=row@all", codes).empty());
+    int64_t parameters = 0, expected = 0;
+    for (int64_t i = 0; i < plain.linear->weight_count(); ++i) {
+      const WeightPtr weight = plain.linear->weight(i);
+      parameters += weight->rows() * weight->cols();
+      expected += weight->rows() * weight->cols() + 2 * weight->rows();  // a code each, a scale a row
+    }
+    CHECK(parameters <= 128 * 96 / 2);
+    CHECK(plain.linear->size().parameters == parameters);
+    CHECK(plain.linear->size().bytes == 4 * parameters);
+    CHECK(half.linear->size().bytes == 2 * parameters);
+    CHECK(codes.linear->size().bytes == expected);
+  }
+  // Low rank r (m + n), two cores chi (o1 i1 + o2 i2), as the papers count them.
+  LinearSlot svd = Slot(w), mpo = Slot(w);
+  REQUIRE(Applied("svd:rank=20@all", svd).empty());
+  REQUIRE(Applied("mpo:chi=20,legs=8x16/8x12@all", mpo).empty());
+  CHECK(svd.linear->size().bytes == 4 * 20 * (128 + 96));
+  CHECK(mpo.linear->size().bytes == 4 * 20 * (8 * 8 + 16 * 12));
+}
+
 TEST_CASE("odd shapes factor, or say what to do") {
   at::manual_seed(13);
   for (const auto& [rows, cols] : {std::pair<int64_t, int64_t>{192, 64}, {64, 192}, {431, 257}, {97, 64}}) {
@@ -103,6 +133,16 @@ TEST_CASE("impossible requests to any factorization name the legal range") {
     LinearSlot slot = Slot(w);
     return Applied(recipe, slot);
   };
+  CHECK_THAT(message("svd:rank=65@all"), Catch::Matchers::Contains("rank from 1 to 64"));
+  CHECK_THAT(message("mpo:chi=999@all"), Catch::Matchers::Contains("chi from 1 to 64"));
+  CHECK_THAT(message("mpo:cores=3,chi=999@all"), Catch::Matchers::Contains("chi from 1 to"));
+  CHECK_THAT(message("mpo:legs=8x9/8x12@all"), Catch::Matchers::Contains("multiplying to 64"));
+  CHECK_THAT(message("mpo:disentangle=1,keep=0.9@all"), Catch::Matchers::Contains("three cores or more"));
+  CHECK_THAT(message("mpo:cores=3,disentangle=1,keep=0.05@all"), Catch::Matchers::Contains("at least 0."));
+  CHECK_THAT(message("saten:chi=999@all"), Catch::Matchers::Contains("chi from 1 to 64"));
+  CHECK_THAT(message("saten:legs=8x8/9x12@all"), Catch::Matchers::Contains("multiplying to 96"));
+  CHECK_THAT(message("saten:density=0.95@all"), Catch::Matchers::Contains("to 0.9"));
+  CHECK_THAT(message("ring:legs=4x4x4/4x4x7@all"), Catch::Matchers::Contains("multiplying to 96"));
   CHECK_THAT(message("kron:terms=65@all"), Catch::Matchers::Contains("terms from 1 to 64"));
   CHECK_THAT(message("ring:chi=999@all"), Catch::Matchers::Contains("chi from 1 to"));
   CHECK_THAT(message("peps:bond=999@all"), Catch::Matchers::Contains("bond from 1 to"));

@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "methods/factorize/chain.h"
+#include "methods/recipe.h"
 #include "tests/methods/forms.h"
 #include "tests/support/catch.h"
 
@@ -68,6 +69,37 @@ TEST_CASE("errors at equal parameters are those of an independent implementation
   const double svd = testing::Fit(ChainForm(legs[0], {}), gaussian, {.keep = 0.5}).error;
   const double mpo = testing::Fit(ChainForm(legs[1], {}), gaussian, {.keep = 0.5}).error;
   CHECK(svd == Approx(mpo).margin(1e-3));
+}
+
+TEST_CASE("the shapes of SmolLM2 factor with every structure, within what is to be kept") {
+  at::manual_seed(6);
+  for (const auto& [rows, cols] : {std::pair<int64_t, int64_t>{192, 576}, {576, 576}, {1536, 576}}) {
+    const at::Tensor w = at::randn({rows, cols});
+    for (const char* structure : {"svd", "mpo", "mpo:legs=best", "mpo:cores=3", "kron", "ring", "tucker",
+                                  "peps", "saten", "mpo:cores=6,disentangle=1"}) {
+      const std::string text = structure;
+      LinearSlot slot;
+      slot.name = "blocks.0.q";
+      slot.block = 0;
+      slot.linear = MakeDenseLinear(MakeDenseWeight(w));
+      ApplyRecipe(ParseRecipe(text + (text.find(':') == std::string::npos ? ":" : ",") + "keep=0.6@all"),
+                  slot);
+      const auto parameters = static_cast<double>(slot.linear->size().parameters);
+      const double error = testing::RelativeError(w, slot.linear->Rebuild());
+      CAPTURE(text, rows, cols, parameters, error);
+      CHECK(parameters <= 0.6 * static_cast<double>(rows * cols));
+      CHECK(parameters > 0.5 * static_cast<double>(rows * cols));
+      CHECK(error < 0.75);
+    }
+  }
+  LinearSlot embedding;
+  embedding.name = "embedding";
+  embedding.kind = LinearKind::kEmbedding;
+  embedding.block = -1;
+  embedding.linear = MakeDenseLinear(MakeDenseWeight(at::randn({49152, 576})));
+  ApplyRecipe(ParseRecipe("mpo:cores=3,keep=0.3@embed"), embedding);
+  CHECK(static_cast<double>(embedding.linear->size().parameters) <= 0.3 * 49152 * 576);
+  CHECK(embedding.linear->Rows(at::tensor({49151, 0}, at::kLong)).sizes() == at::IntArrayRef({2, 576}));
 }
 
 }  // namespace tnb

@@ -7,6 +7,7 @@
 
 #include "methods/factorize/alternating.h"
 #include "methods/factorize/chain.h"
+#include "methods/factorize/disentangled.h"
 #include "methods/factorize/form.h"
 #include "methods/factorize/peps.h"
 #include "methods/factorize/tucker.h"
@@ -35,6 +36,7 @@ std::vector<std::shared_ptr<const Form>> AllForms() {
   forms.push_back(std::make_shared<ChainForm>(Legs{{4, 6}, {6, 6}}, ring(2, 0)));
   forms.push_back(std::make_shared<ChainForm>(Legs{{2, 3, 4}, {4, 3, 3}}, ring(2, 0)));
   forms.push_back(std::make_shared<ChainForm>(Legs{{2, 3, 4}, {4, 3, 3}}, ring(3, 2)));
+  forms.push_back(std::make_shared<DisentangledForm>(Legs{{2, 3, 4}, {4, 3, 3}}, 1));
   forms.push_back(std::make_shared<TuckerForm>(Legs{{24}, {36}}, TuckerOptions{}));
   forms.push_back(std::make_shared<TuckerForm>(Legs{{4, 6}, {36}}, TuckerOptions{2, {true, false, false}}));
   forms.push_back(std::make_shared<TuckerForm>(Legs{{4, 6}, {6, 6}}, TuckerOptions{}));
@@ -198,6 +200,44 @@ TEST_CASE("a chain is rounded core by core, as if it were rebuilt and cut again"
   }
   const Fitted grid = Fit(PepsForm({{3, 2, 5, 2}, {3, 7, 2, 2}}, 0), w, {.keep = 0.4});
   CHECK_FALSE(ChainForm({{3, 2, 5, 2}, {3, 7, 2, 2}}, {}).Round(*grid.linear, {.rank = 2}));
+}
+
+TEST_CASE("gates around a chain: what they entangle is disentangled, and their error is what is cut") {
+  at::manual_seed(41);
+  const Legs legs{{2, 3, 2, 4}, {3, 2, 4, 2}};
+  // A chain of bond 2 behind gates on the first two and last two out legs.
+  const at::Tensor inner = Fit(ChainForm(legs, {}), Gaussian(48, 48), {.rank = 2}).linear->Rebuild();
+  const auto orthogonal = [](int64_t size) { return std::get<0>(at::linalg_qr(at::randn({size, size}))); };
+  const at::Tensor w = at::matmul(at::kron(orthogonal(6), orthogonal(8)), inner);
+  const double plain = Fit(ChainForm(legs, {}), w, {.rank = 2}).error;
+  const Fitted gated = Fit(DisentangledForm(legs, 1), w, {.rank = 2});
+  CHECK(plain > 0.1);
+  CHECK(gated.error < 0.5 * plain);
+  for (const int64_t layers : {1, 2}) {
+    const DisentangledForm form(legs, layers);
+    const int64_t gates = 6 * 6 + 8 * 8 + 6 * 6 + 8 * 8 + (layers == 2 ? 6 * 6 + 8 * 8 : 0);
+    CHECK(form.gate_parameters() == gates);
+    const at::Tensor noise = Gaussian(48, 48, 9);
+    const Fitted found = Fit(form, noise, {.rank = 4});
+    CAPTURE(layers, found.detail.dump());
+    CHECK(found.parameters == form.Parameters(4));
+    CHECK(found.error == Approx(std::sqrt(found.loss / SquaredNorm(noise))).epsilon(1e-4));
+    CHECK(found.loss <= found.detail.at("loss_without_gates").get<double>());
+    const at::Tensor x = at::randn({3, 48}), index = at::tensor({47, 0, 13}, at::kLong);
+    const at::Tensor rebuilt = found.linear->Rebuild();
+    CHECK(at::allclose(found.linear->Forward(x, Execution::kContracted), at::matmul(x, rebuilt.t()), 1e-4,
+                       1e-4));
+    CHECK(at::allclose(found.linear->Rows(index), rebuilt.index_select(0, index), 1e-4, 1e-4));
+    // In a metric that splits over the legs the gates see the whitened matrix, and the cores are undone.
+    LegWhitening whitening;
+    for (const int64_t size : legs.out)
+      whitening.out.push_back(at::diag(at::arange(1, size + 1, at::kDouble)));
+    whitening.in.resize(4);
+    const NetworkCut cut = CutWhitened(form, noise, whitening, {.rank = 4});
+    const at::Tensor difference = noise - LinearOf(cut.cores, legs)->Rebuild();
+    CHECK(SquaredNorm(Whiten(difference, legs, whitening)) == Approx(cut.loss).epsilon(1e-3));
+  }
+  CHECK_THROWS_WITH(DisentangledForm({{6, 8}, {6, 8}}, 1), Catch::Matchers::Contains("three cores"));
 }
 
 TEST_CASE("balancing a bond leaves the product and evens the slices") {

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "methods/factorize/filtered.h"
 #include "methods/factorize/randomized.h"
+#include "models/engine/ops.h"
 #include "tests/support/catch.h"
 
 namespace tnb {
@@ -51,6 +53,28 @@ TEST_CASE("few of many values: an error within half a percent of the least, orth
       CHECK(at::equal(svd->left, RandomizedSvd(w, rank)->left));
     }
   }
+}
+
+TEST_CASE("filtered subspace iteration misses no more than the eigenvalues it should") {
+  // Small sizes here; it is used from 2048 on.
+  for (const int64_t rank : {20, 90}) {
+    const at::Tensor w = Matrix(300, 340, 0);
+    const at::Tensor gram = Gram(w);
+    CHECK(at::allclose(gram, at::matmul(w, w.t()), 1e-4, 1e-3));
+    CHECK(at::equal(gram, gram.t()));
+    const std::optional<at::Tensor> basis = FilteredVectors(gram, rank);
+    REQUIRE(basis);
+    CHECK(at::allclose(at::matmul(basis->t(), *basis), at::eye(rank), 0, 1e-4));
+    const double kept = at::matmul(basis->t(), w).to(at::kDouble).square().sum().item<double>();
+    const double missed = w.to(at::kDouble).square().sum().item<double>() - kept;
+    CAPTURE(rank, missed, Discarded(w, rank));
+    CHECK(missed < 1.002 * Discarded(w, rank));
+    CHECK(missed > 0.9999 * Discarded(w, rank));
+  }
+  // Too many wanted; values that differ too much; nothing there.
+  CHECK_FALSE(FilteredVectors(Gram(Matrix(300, 340, 0)), 200));
+  CHECK_FALSE(FilteredVectors(Gram(Matrix(300, 340, 1)), 60));
+  CHECK_FALSE(FilteredVectors(at::zeros({300, 300}), 20));
 }
 
 TEST_CASE("a matrix of lower rank than asked for, zeros, and values that are not finite") {

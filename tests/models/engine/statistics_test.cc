@@ -291,6 +291,30 @@ TEST_CASE("gradient covariances agree with finite differences of the plain refer
   }
 }
 
+TEST_CASE("joint factors of one token are its Fisher information, and their traces are that of many") {
+  const RandomCheckpoint checkpoint(TinyConfig(), 6);
+  // Only the first of two tokens is followed by a label: F = x xᵀ ⊗ g gᵀ of this one, halved.
+  StatisticsRequest request{.moments = Moments::kOutputGradients, .model_labels = false};
+  const auto gradients = Collect(checkpoint, {{4, 17}}, request);
+  request.moments = Moments::kJoint;
+  const auto joint = Collect(checkpoint, {{4, 17}}, request);
+  const auto inputs = Collect(checkpoint, {{4}}, {});
+  for (const auto& [name, input] : {std::pair<std::string, std::string>{"blocks.0.v", "blocks.0.qkv"},
+                                    {"blocks.1.gate", "blocks.1.gate_up"}}) {
+    const at::Tensor h = joint.at(name + ".joint_input"), g = joint.at(name + ".joint_gradient");
+    const at::Tensor found = at::outer(g.select(0, 0), h.select(0, 1));
+    const at::Tensor expected = at::outer(gradients.at(name + ".gradient_covariance").select(0, 0),
+                                          inputs.at(input + ".covariance").select(0, 1));
+    CAPTURE(name);
+    CHECK(at::allclose(found, expected, 1e-3, 1e-4 * expected.abs().max().item<double>()));
+  }
+  // E[|g|^2 |x|^2]: the sum over all weights of the squared gradient of single tokens, here one by one.
+  const auto many = Collect(checkpoint, Windows(3, 8, 23), request);
+  const double h = many.at("blocks.0.k.joint_input").trace().item<double>();
+  CHECK(h == Approx(many.at("blocks.0.k.joint_gradient").trace().item<double>()).epsilon(1e-4));
+  CHECK(many.size() == 6 * 2 * 2);
+}
+
 TEST_CASE("labels drawn from the model are reproducible and make other gradients than the text's") {
   const RandomCheckpoint checkpoint(TinyConfig(), 7);
   const auto windows = Windows(3, 8, 23);
