@@ -10,8 +10,8 @@
 #include <cmath>
 
 #include "methods/factorize/chain.h"
-#include "methods/recipe.h"
 #include "tests/methods/forms.h"
+#include "tests/methods/stage_support.h"
 #include "tests/support/catch.h"
 
 namespace tnb {
@@ -78,10 +78,7 @@ TEST_CASE("the shapes of SmolLM2 factor with every structure, within what is to 
     for (const char* structure : {"svd", "mpo", "mpo:legs=best", "mpo:cores=3", "kron", "ring", "tucker",
                                   "peps", "saten", "mpo:cores=6,disentangle=1"}) {
       const std::string text = structure;
-      LinearSlot slot;
-      slot.name = "blocks.0.q";
-      slot.block = 0;
-      slot.linear = MakeDenseLinear(MakeDenseWeight(w));
+      LinearSlot slot = testing::SlotOf(w);
       ApplyRecipe(ParseRecipe(text + (text.find(':') == std::string::npos ? ":" : ",") + "keep=0.6@all"),
                   slot);
       const auto parameters = static_cast<double>(slot.linear->size().parameters);
@@ -92,11 +89,8 @@ TEST_CASE("the shapes of SmolLM2 factor with every structure, within what is to 
       CHECK(error < 0.75);
     }
   }
-  LinearSlot embedding;
-  embedding.name = "embedding";
-  embedding.kind = LinearKind::kEmbedding;
-  embedding.block = -1;
-  embedding.linear = MakeDenseLinear(MakeDenseWeight(at::randn({49152, 576})));
+  LinearSlot embedding =
+      testing::SlotOf("embedding", LinearKind::kEmbedding, MakeDenseWeight(at::randn({49152, 576})));
   ApplyRecipe(ParseRecipe("mpo:cores=3,keep=0.3@embed"), embedding);
   CHECK(static_cast<double>(embedding.linear->size().parameters) <= 0.3 * 49152 * 576);
   CHECK(embedding.linear->Rows(at::tensor({49151, 0}, at::kLong)).sizes() == at::IntArrayRef({2, 576}));
