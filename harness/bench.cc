@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "harness/measure.h"
+#include "models/engine/codebook.h"
 #include "models/engine/panel_kernels.h"
 #include "models/engine/parallel.h"
 #include "models/engine/weight.h"
@@ -20,6 +21,7 @@ namespace {
 // Larger than the last-level caches of today's processors.
 constexpr int64_t kBeyondCaches = int64_t{256} << 20;
 constexpr int64_t kFewTokens = 8;
+const char kCodebooks[] = "codebook 2x8 g8";
 // The best of at least so many, and of so much time: another program that interferes does not go on for as
 // long.
 constexpr int kTries = 5;
@@ -45,7 +47,24 @@ double Fastest(int64_t& tries, const Body& body) {
   return best;
 }
 
+// AQLM's form: two codebooks of 256 entries of 8 columns, or of fewer where 8 do not divide them. Codes are
+// not drawn: drawing those of many copies would take longer than timing them.
+WeightPtr RandomCodebooks(int64_t rows, int64_t cols) {
+  Codebooks books{.rows = rows, .cols = cols, .width = 8};
+  while (cols % books.width != 0) --books.width;
+  books.scales = at::full({rows}, 0.01, at::kHalf);
+  for (int i = 0; i < 2; ++i) {
+    CodebookStage stage;
+    stage.words = 256;
+    stage.values = at::randn({1, 1, 256, books.width}).to(at::kHalf);
+    stage.codes = at::arange(books.vectors(), at::kLong).mul_(97 + 2 * i).bitwise_and_(255).to(at::kByte);
+    books.stages.push_back(std::move(stage));
+  }
+  return MakeCodebookWeight(std::move(books));
+}
+
 WeightPtr RandomWeight(const std::string& format, int64_t rows, int64_t cols) {
+  if (format == kCodebooks) return RandomCodebooks(rows, cols);
   const auto values = [&] { return at::randn({rows, cols}) / std::sqrt(static_cast<double>(cols)); };
   if (format == "fp32") return MakeDenseWeight(values());
   if (format == "fp16") return MakeDenseWeight(values().to(at::kHalf));
@@ -121,7 +140,8 @@ MachineLimits MeasureLimits(int threads) {
 }
 
 const std::vector<std::string>& KernelFormats() {
-  static const std::vector<std::string> formats = {"fp32", "bf16", "fp16", "int8", "int8 g32", "int4 g32"};
+  static const std::vector<std::string> formats = {"fp32",     "bf16",     "fp16",    "int8",
+                                                   "int8 g32", "int4 g32", kCodebooks};
   return formats;
 }
 
@@ -149,6 +169,10 @@ std::vector<KernelTime> MeasureKernels(const std::string& format, int64_t rows, 
              return Seconds([&] {
                       for (int64_t c = 0; c < used; ++c) {
                         const Weight& weight = *copies[static_cast<size_t>(c)];
+                        if (weight.panels() == nullptr) {
+                          weight.Matmul(x.narrow(0, 0, count));
+                          continue;
+                        }
                         PanelMatmul(*weight.panels(), weight.activation(), x.const_data_ptr<float>(), cols,
                                     count, y.mutable_data_ptr<float>(), rows);
                       }

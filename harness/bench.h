@@ -33,7 +33,8 @@ struct KernelTime {
   int64_t bytes = 0;  // stored
   std::vector<double> seconds;
 };
-// The formats that are measured: "fp32", "bf16", "fp16", "int8", "int8 g32", "int4 g32".
+// The formats that are measured: "fp32", "bf16", "fp16", "int8", "int8 g32", "int4 g32",
+// "codebook 2x8 g8".
 const std::vector<std::string>& KernelFormats();
 // Every count of tokens with every number of threads, interleaved; up to 8 tokens, which wait for the weights
 // (models/engine/panel_matmul.cc), with weights that come from memory, as in decoding.

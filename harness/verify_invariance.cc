@@ -18,6 +18,7 @@
 #include "harness/command.h"
 #include "harness/verification.h"
 #include "harness/weight_supply.h"
+#include "models/engine/codebook.h"
 #include "models/engine/decoder.h"
 #include "models/engine/parallel.h"
 
@@ -158,9 +159,10 @@ Schedule StepByStep(const Prober& prober) {
 double Tolerance(const Model& model) {
   double tolerance = 0;
   for (const LinearSlot* slot : model.Slots()) {
-    if (!slot->linear->factorized()) continue;
     for (int64_t i = 0; i < slot->linear->weight_count(); ++i) {
-      const bool coarse = slot->linear->weight(i)->activation() != Activation::kF32;
+      const Weight& weight = *slot->linear->weight(i);
+      if (!slot->linear->factorized() && !MultipliesByTables(weight)) continue;
+      const bool coarse = weight.activation() != Activation::kF32;
       tolerance = std::max(tolerance, coarse ? kCoarseTolerance : kFloatTolerance);
     }
   }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "methods/vector/adam.h"
 #include "methods/vector/kmeans.h"
 #include "models/engine/nearest_word.h"
 #include "models/engine/parallel.h"
@@ -74,37 +75,85 @@ class AdditiveFit {
     codes_ = at::stack(codes);
   }
 
-  // Sums of entries, unscaled: [rows, cols].
-  at::Tensor Sums() const {
-    at::Tensor sum = books_[0].index_select(0, codes_[0]);
-    for (int64_t c = 1; c < options_.codebooks; ++c) sum.add_(books_[c].index_select(0, codes_[c]));
-    return sum.view({rows_, cols_});
+  const float* Entry(const float* books, const int32_t* codes, int64_t c, int64_t row, int64_t j) const {
+    return books + (c * words_ + codes[(c * rows_ + row) * groups_ + j]) * options_.group;
   }
-  at::Tensor Decoded() const { return Sums().mul_(scales_.unsqueeze(1)); }
+
+  // Sums of entries times the scales, less `from` when it is defined: [rows, cols].
+  at::Tensor Decoded(const at::Tensor& from = {}) const {
+    const int64_t g = options_.group;
+    const at::Tensor books = books_.contiguous();
+    at::Tensor out = at::empty({rows_, cols_}, at::kFloat);
+    const float* entries = books.const_data_ptr<float>();
+    const float* scales = scales_.const_data_ptr<float>();
+    const float* w = from.defined() ? from.const_data_ptr<float>() : nullptr;
+    const int32_t* codes = codes_.const_data_ptr<int32_t>();
+    float* to = out.mutable_data_ptr<float>();
+    ParallelFor(rows_, 8, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        float* row = to + r * cols_;
+        for (int64_t j = 0; j < groups_; ++j) {
+          std::copy_n(Entry(entries, codes, 0, r, j), g, row + j * g);
+          for (int64_t c = 1; c < options_.codebooks; ++c) {
+            const float* entry = Entry(entries, codes, c, r, j);
+            for (int64_t i = 0; i < g; ++i) row[j * g + i] += entry[i];
+          }
+        }
+        for (int64_t i = 0; i < cols_; ++i) {
+          row[i] = row[i] * scales[r] - (w == nullptr ? 0.0F : w[r * cols_ + i]);
+        }
+      }
+    });
+    return out;
+  }
+
+  struct Gradients {
+    at::Tensor books, scales;
+  };
+  // Of the loss, whose gradient by the decoded matrix is `outer` [rows, cols], contiguous. Rows are cut into
+  // a fixed number of pieces whose sums are added in order: the same bits for every number of threads.
+  Gradients GradientsOf(const at::Tensor& outer) const {
+    const int64_t g = options_.group, pieces = std::clamp<int64_t>(rows_ * groups_ / (4 * words_), 1, 8);
+    const at::Tensor books = books_.contiguous();
+    at::Tensor sums = at::zeros({pieces, options_.codebooks, words_, g}), of_scales = at::empty({rows_});
+    const float* entries = books.const_data_ptr<float>();
+    const float* scales = scales_.const_data_ptr<float>();
+    const float* gradient = outer.const_data_ptr<float>();
+    const int32_t* codes = codes_.const_data_ptr<int32_t>();
+    float* sum = sums.mutable_data_ptr<float>();
+    float* of_scale = of_scales.mutable_data_ptr<float>();
+    ParallelFor(pieces, 1, [&](int64_t first, int64_t last) {
+      for (int64_t piece = first; piece < last; ++piece) {
+        float* const mine = sum + piece * options_.codebooks * words_ * g;
+        for (int64_t r = rows_ * piece / pieces; r < rows_ * (piece + 1) / pieces; ++r) {
+          float along = 0;
+          for (int64_t j = 0; j < groups_; ++j) {
+            const float* from = gradient + r * cols_ + j * g;
+            for (int64_t c = 0; c < options_.codebooks; ++c) {
+              const float* entry = Entry(entries, codes, c, r, j);
+              float* to = mine + (entry - entries);
+              float dot = 0;
+              for (int64_t i = 0; i < g; ++i) {
+                dot += from[i] * entry[i];
+                to[i] += from[i] * scales[r];
+              }
+              along += dot;
+            }
+          }
+          of_scale[r] = along;
+        }
+      }
+    });
+    return {sums.sum(0), of_scales};
+  }
 
   void Adam() {
-    struct Moments {
-      at::Tensor second, largest;
-    };
-    const auto step = [&](at::Tensor& values, const at::Tensor& gradient, Moments& moments, int64_t count) {
-      if (!moments.second.defined()) {
-        moments = {at::zeros_like(values), at::zeros_like(values)};
-      }
-      moments.second.mul_(0.95).addcmul_(gradient, gradient, 0.05);
-      moments.largest = at::maximum(moments.largest, moments.second);
-      const double correction = 1 - std::pow(0.95, static_cast<double>(count));
-      values.addcdiv_(gradient, (moments.largest / correction).sqrt_().add_(1e-8), -options_.learning_rate);
-    };
-    Moments of_books, of_scales;
-    for (int64_t i = 1; i <= options_.steps; ++i) {
-      const at::Tensor sums = Sums();
-      const at::Tensor outer =
-          at::matmul(sums * scales_.unsqueeze(1) - w_, h_).mul_(2.0 / static_cast<double>(rows_));
-      const at::Tensor inner = (outer * scales_.unsqueeze(1)).view({rows_ * groups_, options_.group});
-      at::Tensor gradient = at::zeros_like(books_);
-      for (int64_t c = 0; c < options_.codebooks; ++c) gradient[c].index_add_(0, codes_[c], inner);
-      step(books_, gradient, of_books, i);
-      step(scales_, (outer * sums).sum(1), of_scales, i);
+    AmsGrad of_books(options_.learning_rate, 0, 0.95), of_scales(options_.learning_rate, 0, 0.95);
+    const at::Tensor metric = h_ * (2.0 / static_cast<double>(rows_));
+    for (int64_t i = 0; i < options_.steps; ++i) {
+      const Gradients gradients = GradientsOf(at::matmul(Decoded(w_), metric));
+      of_books.Step(books_, gradients.books);
+      of_scales.Step(scales_, gradients.scales);
     }
   }
 
@@ -150,14 +199,14 @@ class AdditiveFit {
               for (int64_t k = 0; k < g; ++k) sum += target[static_cast<size_t>(k)] * metric[k * g + i];
               point[static_cast<size_t>(i)] = sum / scale[r];
             }
-            kernels::NearestRow(point.data(), g, table + c * g * padded, lengths + c * padded, padded,
-                                &chosen);
+            kernels::NearestRows(point.data(), 1, g, table + c * g * padded, lengths + c * padded, padded,
+                                 &chosen);
             entry = entries + (c * words_ + chosen) * g;
             for (int64_t i = 0; i < g; ++i) mine[i] = target[static_cast<size_t>(i)] - scale[r] * entry[i];
           }
         }
       });
-      p.add_(at::matmul(after - before, h_.narrow(0, j * g, g)));
+      p.addmm_(after - before, h_.narrow(0, j * g, g));
       delta.narrow(1, j * g, g).copy_(after);
     }
   }
@@ -169,7 +218,7 @@ class AdditiveFit {
       CodebookStage stage;
       stage.words = words_;
       stage.values = books_[c].to(at::kHalf).view({1, 1, words_, options_.group}).contiguous();
-      stage.codes = PackCodes(codes_[c], stage.code_bits());
+      stage.codes = PackBits(codes_[c], stage.code_bits());
       books.stages.push_back(std::move(stage));
     }
     return books;

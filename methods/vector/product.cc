@@ -66,7 +66,7 @@ CodebookStage StageOf(const at::Tensor& vectors, const ProductFit& fit) {
   stage.subspaces = fit.words.size(0);
   stage.words = fit.words.size(1);
   stage.values = Halved(fit.words).unsqueeze(0).contiguous();
-  stage.codes = PackCodes(Encode(vectors, stage.values[0].to(at::kFloat)), stage.code_bits());
+  stage.codes = PackBits(Encode(vectors, stage.values[0].to(at::kFloat)), stage.code_bits());
   return stage;
 }
 
@@ -149,8 +149,8 @@ void FitLopq(const at::Tensor& vectors, const ProductOptions& options, Codebooks
     codes.index_copy_(0, members,
                       Encode(at::matmul(mine, rotated.rotation.to(at::kFloat)), halves.to(at::kFloat)));
   }
-  stage.codes = PackCodes(codes, stage.code_bits());
-  books.clusters = PackCodes(split, BitsFor(clusters));
+  stage.codes = PackBits(codes, stage.code_bits());
+  books.clusters = PackBits(split, BitsFor(clusters));
   books.stages.push_back(std::move(stage));
 }
 
@@ -166,7 +166,7 @@ at::Tensor EntangleAll(const at::Tensor& vectors, int64_t layers, at::Tensor& ma
     for (int64_t i = begin; i < end; ++i)
       Entangle(x + i * width, width, layers, map + i * count, scratch.data());
   });
-  maps = PackCodes(bits, 1);
+  maps = PackBits(bits, 1);
   return turned;
 }
 
@@ -178,7 +178,7 @@ void RoundValues(const at::Tensor& words, int64_t bits, CodebookStage& stage) {
   stage.step = static_cast<float>((words.max().item<double>() - words.min().item<double>()) / levels);
   const at::Tensor rounded = stage.step > 0 ? at::round((words - stage.minimum) / stage.step).clamp(0, levels)
                                             : at::zeros_like(words);
-  stage.values = PackCodes(rounded, bits);
+  stage.values = PackBits(rounded, bits);
 }
 
 void FitQet(const at::Tensor& vectors, const ProductOptions& options, Codebooks& books) {
@@ -200,9 +200,9 @@ void FitQet(const at::Tensor& vectors, const ProductOptions& options, Codebooks&
     const at::Tensor turned = stage.layers > 0 ? EntangleAll(rest, stage.layers, stage.maps) : rest;
     const ProductFit fit = Fit(turned, options.subspaces, words, options.iterations, options.seed);
     RoundValues(fit.words, bits, stage);
-    const at::Tensor levels = UnpackCodes(stage.values, fit.words.numel(), bits).view(fit.words.sizes());
+    const at::Tensor levels = UnpackIntegers(stage.values, bits, fit.words.numel()).view(fit.words.sizes());
     stage.codes =
-        PackCodes(Encode(turned, levels.to(at::kFloat) * stage.step + stage.minimum), stage.code_bits());
+        PackBits(Encode(turned, levels.to(at::kFloat) * stage.step + stage.minimum), stage.code_bits());
     Codebooks alone{.rows = n, .cols = width, .width = width, .stages = {stage}};
     if (i + 1 < options.layers.size()) rest = rest - Expand(alone);
     books.stages.push_back(std::move(stage));

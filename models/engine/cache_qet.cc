@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "models/engine/bits.h"
 #include "models/engine/cache_codec.h"
 #include "models/engine/nearest_word.h"
 #include "models/engine/weight_parts.h"
@@ -30,18 +31,16 @@ class BitWriter {
 
 class BitReader {
  public:
-  explicit BitReader(const uint8_t* in) : in_(in) {}
+  BitReader(const uint8_t* in, int64_t bytes) : in_(in), bytes_(bytes) {}
   uint32_t Read(int64_t bits) {
-    uint32_t value = 0;
-    for (int64_t i = 0; i < bits; ++i, ++at_) {
-      value |= static_cast<uint32_t>(in_[at_ / 8] >> (at_ % 8) & 1) << i;
-    }
+    const uint32_t value = bits == 0 ? 0 : BitsAt(in_, bytes_, at_, bits);
+    at_ += bits;
     return value;
   }
 
  private:
   const uint8_t* in_;
-  int64_t at_ = 0;
+  int64_t bytes_, at_ = 0;
 };
 
 // The entries of one stage as fp32, in both layouts.
@@ -68,7 +67,7 @@ class TreeCoder {
       at::Tensor values = stage.values.to(at::kFloat);
       if (stage.value_bits < 16) {
         values =
-            UnpackCodes(stage.values, stage.words * width_, stage.value_bits).to(at::kFloat) * stage.step +
+            UnpackIntegers(stage.values, stage.value_bits, stage.words * width_).to(at::kFloat) * stage.step +
             stage.minimum;
       }
       values = values.reshape({table.subspaces, table.words, table.size}).contiguous();
@@ -100,9 +99,10 @@ class TreeCoder {
       Entangle(turned.data(), width_, table.layers, maps.data(), scratch.data());
       codes.resize(static_cast<size_t>(table.subspaces));
       for (int64_t m = 0; m < table.subspaces; ++m) {
-        kernels::NearestRow(
-            turned.data() + m * table.size, table.size, table.turned.data() + m * table.size * table.padded,
-            table.halves.data() + m * table.padded, table.padded, &codes[static_cast<size_t>(m)]);
+        kernels::NearestRows(turned.data() + m * table.size, 1, table.size,
+                             table.turned.data() + m * table.size * table.padded,
+                             table.halves.data() + m * table.padded, table.padded,
+                             &codes[static_cast<size_t>(m)]);
         writer.Write(static_cast<uint32_t>(codes[static_cast<size_t>(m)]), table.bits);
       }
       for (const uint8_t map : maps) writer.Write(map, 1);
@@ -119,7 +119,7 @@ class TreeCoder {
     part.resize(static_cast<size_t>(width_));
     scratch.resize(static_cast<size_t>(width_));
     std::fill_n(x, width_, 0.0F);
-    BitReader reader(in);
+    BitReader reader(in, bytes());
     for (const Table& table : tables_) {
       codes.resize(static_cast<size_t>(table.subspaces));
       for (int32_t& code : codes)

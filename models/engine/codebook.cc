@@ -3,26 +3,14 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
+#include "models/engine/codebook_kernels.h"
 #include "models/engine/panel_kernels.h"
 #include "models/formats/elements.h"
 
 namespace tnb {
 namespace {
-
-// `bits` (up to 16) from bit number `at` on; `bytes`: how many there are.
-uint32_t BitsAt(const uint8_t* data, int64_t bytes, int64_t at, int64_t bits) {
-  const int64_t first = at / 8;
-  uint32_t word = 0;
-  if (first + 4 <= bytes) {
-    std::memcpy(&word, data + first, 4);  // one load
-  } else {
-    std::memcpy(&word, data + first, static_cast<size_t>(bytes - first));
-  }
-  return (word >> (at % 8)) & ((uint32_t{1} << bits) - 1);
-}
 
 // Entries are short: copies of a known size are a load and a store or two, not a call.
 void CopyEntry(const float* from, int64_t size, float* to) {
@@ -46,37 +34,7 @@ void CopyEntry(const float* from, int64_t size, float* to) {
 
 }  // namespace
 
-int64_t BitsFor(int64_t count) {
-  return count <= 1 ? 0 : static_cast<int64_t>(std::bit_width(static_cast<uint64_t>(count - 1)));
-}
-
 int64_t CodebookStage::code_bits() const { return BitsFor(words); }
-
-at::Tensor PackCodes(const at::Tensor& codes, int64_t bits) {
-  const at::Tensor source = codes.reshape({-1}).to(at::kInt).contiguous();
-  at::Tensor packed = at::zeros({(source.numel() * bits + 7) / 8}, at::kByte);
-  const int32_t* from = source.const_data_ptr<int32_t>();
-  uint8_t* to = packed.mutable_data_ptr<uint8_t>();
-  for (int64_t i = 0; i < source.numel() && bits > 0; ++i) {
-    TORCH_CHECK(from[i] >= 0 && from[i] < int64_t{1} << bits, "a code does not fit into its bits");
-    const uint32_t shifted = static_cast<uint32_t>(from[i]) << (i * bits % 8);
-    uint8_t* byte = to + i * bits / 8;
-    for (uint32_t rest = shifted; rest != 0; rest >>= 8, ++byte) {
-      *byte = static_cast<uint8_t>(*byte | (rest & 255));
-    }
-  }
-  return packed;
-}
-
-at::Tensor UnpackCodes(const at::Tensor& packed, int64_t count, int64_t bits) {
-  at::Tensor codes = at::zeros({count}, at::kInt);
-  const uint8_t* from = packed.const_data_ptr<uint8_t>();
-  int32_t* to = codes.mutable_data_ptr<int32_t>();
-  for (int64_t i = 0; i < count && bits > 0; ++i) {
-    to[i] = static_cast<int32_t>(BitsAt(from, packed.numel(), i * bits, bits));
-  }
-  return codes;
-}
 
 void Entangle(float* x, int64_t width, int64_t layers, uint8_t* maps, float* scratch) {
   for (int64_t layer = 0; layer < layers; ++layer, maps += width / 2) {
@@ -163,7 +121,11 @@ void CodebookReader::Vector(int64_t row, int64_t index, float* out) const {
       const int64_t code = bits == 0 ? 0 : BitsAt(codes, bytes, (number * stage.subspaces + m) * bits, bits);
       CopyEntry(table + code * size, size, part + m * size);
     }
-    if (stage.layers > 0) {
+    if (stage.layers > 0 && (width >> stage.layers) % 8 == 0) {
+      const uint8_t* packed = stage.maps.const_data_ptr<uint8_t>();
+      kernels::UntanglePacked(part, width, stage.layers, packed + number * stage.layers * (width / 16),
+                              memory.data() + width);
+    } else if (stage.layers > 0) {
       const int64_t count = stage.layers * (width / 2);
       maps.resize(static_cast<size_t>(count));
       const uint8_t* packed = stage.maps.const_data_ptr<uint8_t>();
@@ -197,10 +159,11 @@ void CodebookReader::ExpandPanel(int64_t panel, int64_t begin, int64_t end, floa
   if (count < kPanelRows) std::fill_n(out, (end - begin) * kPanelRows, 0.0F);
   thread_local std::vector<float> vector;
   vector.resize(static_cast<size_t>(width));
-  for (int64_t r = 0; r < count; ++r) {
-    for (int64_t v = begin / width; v * width < end; ++v) {
+  // The columns of a vector stay in the first-level cache while all rows write theirs.
+  for (int64_t v = begin / width; v * width < end; ++v) {
+    const int64_t from = std::max(begin, v * width), to = std::min(end, (v + 1) * width);
+    for (int64_t r = 0; r < count; ++r) {
       Vector(first + r, v, vector.data());
-      const int64_t from = std::max(begin, v * width), to = std::min(end, (v + 1) * width);
       for (int64_t c = from; c < to; ++c) {
         out[(c - begin) * kPanelRows + r] = vector[static_cast<size_t>(c - v * width)];
       }

@@ -21,6 +21,7 @@
 
 #include <vector>
 
+#include "models/engine/bits.h"
 #include "models/engine/panel_reader.h"
 #include "models/engine/weight.h"
 
@@ -53,12 +54,6 @@ struct Codebooks {
   int64_t cluster_count() const { return rotations.defined() ? rotations.size(0) : 1; }
 };
 
-// Bits that hold 0 .. count - 1.
-int64_t BitsFor(int64_t count);
-// int32 [n], each below 2^bits <-> uint8 [ceil(n * bits / 8)], the first in the lowest bits. bits 0 to 16.
-at::Tensor PackCodes(const at::Tensor& codes, int64_t bits);
-at::Tensor UnpackCodes(const at::Tensor& packed, int64_t count, int64_t bits);
-
 // QET's tree on one vector of `width` values, in place: in every layer, each block of width / 2^layer values
 // has its neighbors compared; the smaller ones go into the block's first half, the larger ones into the
 // second. maps[layer * width / 2 + pair] is 1 where the first of a pair was smaller than the second.
@@ -88,6 +83,8 @@ class CodebookReader : public PanelReader {
 at::Tensor Expand(const Codebooks& books);
 WeightSize SizeOf(const Codebooks& books);
 WeightPtr MakeCodebookWeight(Codebooks books);
+// Whether products of few rows are rounded in another way than those of many (codebook_tables.h).
+bool MultipliesByTables(const Weight& weight);
 // What the weight saved; everything read is checked. Error{kData} names `where`.
 Codebooks LoadCodebooks(const Json& json, const TensorSource& source, int64_t rows, int64_t cols,
                         const std::string& where);

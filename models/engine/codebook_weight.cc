@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "models/engine/codebook.h"
+#include "models/engine/codebook_tables.h"
 #include "models/engine/weight_parts.h"
 
 namespace tnb {
@@ -11,7 +12,13 @@ int64_t WholeBytes(int64_t bits) { return (bits + 7) / 8; }
 
 class CodebookWeight : public Weight {
  public:
-  explicit CodebookWeight(Codebooks books) : books_(std::move(books)) {}
+  explicit CodebookWeight(Codebooks books) : books_(std::move(books)) {
+    if (CodebookTables::Serve(books_)) {
+      auto tables = std::make_unique<const CodebookTables>(books_);
+      if (tables->Pay(1)) tables_ = std::move(tables);
+    }
+    if (!tables_) reader_ = std::make_unique<CodebookReader>(books_);
+  }
 
   int64_t rows() const override { return books_.rows; }
   int64_t cols() const override { return books_.cols; }
@@ -27,20 +34,70 @@ class CodebookWeight : public Weight {
     return text;
   }
   WeightSize size() const override { return SizeOf(books_); }
+  bool by_tables() const { return tables_ != nullptr; }
   at::Tensor Dense() const override { return Expand(books_); }
 
   at::Tensor Rows(const at::Tensor& index) const override {
     const at::Tensor wanted = index.cpu().contiguous();
     at::Tensor out = at::empty({wanted.numel(), cols()}, at::kFloat);
-    const CodebookReader reader(books_);
+    const Reader reader(*this);
     for (int64_t i = 0; i < wanted.numel(); ++i) {
       const int64_t row = wanted.const_data_ptr<int64_t>()[i];
       TORCH_CHECK(row >= 0 && row < rows(), "row ", row, " of a matrix of ", rows(), " rows");
       for (int64_t v = 0; v < cols() / books_.width; ++v) {
-        reader.Vector(row, v, out.mutable_data_ptr<float>() + i * cols() + v * books_.width);
+        reader->Vector(row, v, out.mutable_data_ptr<float>() + i * cols() + v * books_.width);
       }
     }
     return out;
+  }
+
+  // Entries in fp16 that no tree reorders, stage by stage, then the scales; codes and rotations stay.
+  std::vector<at::Tensor> TrainableTensors() const override {
+    std::vector<at::Tensor> tensors;
+    if (!CodebookTables::Serve(books_)) return tensors;
+    for (const CodebookStage& stage : books_.stages) tensors.push_back(stage.values.to(at::kFloat));
+    if (books_.scales.defined()) tensors.push_back(books_.scales.to(at::kFloat));
+    return tensors;
+  }
+  at::Tensor DenseOf(const std::vector<at::Tensor>& tensors) const override {
+    if (tensors.empty()) return Dense();
+    const int64_t n = books_.vectors(), clusters = books_.cluster_count();
+    at::Tensor cluster;
+    if (clusters > 1) {
+      cluster = UnpackIntegers(books_.clusters, BitsFor(clusters), n).to(at::kLong).unsqueeze(1);
+    }
+    at::Tensor sum;
+    for (size_t s = 0; s < books_.stages.size(); ++s) {
+      const CodebookStage& stage = books_.stages[s];
+      at::Tensor book = at::arange(stage.subspaces, at::kLong);
+      if (cluster.defined()) book = book + cluster * stage.subspaces;
+      const at::Tensor codes =
+          UnpackIntegers(stage.codes, stage.code_bits(), n * stage.subspaces).to(at::kLong);
+      const at::Tensor index = codes.view({n, stage.subspaces}) + book * stage.words;
+      const at::Tensor entries = tensors.at(s).reshape({-1, books_.width / stage.subspaces});
+      const at::Tensor part = at::embedding(entries, index).reshape({n, books_.width});
+      sum = s == 0 ? part : sum + part;
+    }
+    if (books_.rotations.defined()) {
+      at::Tensor turned;
+      for (int64_t c = 0; c < clusters; ++c) {
+        at::Tensor part = at::matmul(sum, books_.rotations[c].to(sum.scalar_type()).t());
+        if (clusters > 1) part = part * cluster.eq(c);
+        turned = c == 0 ? part : turned + part;
+      }
+      sum = turned;
+    }
+    sum = sum.reshape({rows(), cols()});
+    return books_.scales.defined() ? sum * tensors.back().unsqueeze(1) : sum;
+  }
+  WeightPtr WithTrained(const std::vector<at::Tensor>& tensors) const override {
+    Codebooks books = books_;
+    for (size_t s = 0; s < books.stages.size(); ++s) {
+      at::Tensor& values = books.stages[s].values;
+      values = tensors.at(s).to(at::kHalf).view(values.sizes()).contiguous();
+    }
+    if (books.scales.defined()) books.scales = tensors.back().to(at::kHalf);
+    return std::make_shared<CodebookWeight>(std::move(books));
   }
 
   Json Save(const TensorSink& sink) const override {
@@ -73,12 +130,33 @@ class CodebookWeight : public Weight {
 
  protected:
   void MatmulCpu(const at::Tensor& x, at::Tensor& y) const override {
-    ReaderMatmul(CodebookReader(books_), rows(), cols(), x.const_data_ptr<float>(), x.stride(0), x.size(0),
-                 y.mutable_data_ptr<float>(), y.stride(0));
+    const int64_t n = x.size(0);
+    const float* from = x.const_data_ptr<float>();
+    float* to = y.mutable_data_ptr<float>();
+    if (tables_ && tables_->Pay(n)) return tables_->Matmul(from, x.stride(0), n, to, y.stride(0));
+    ReaderMatmul(*Reader(*this), rows(), cols(), from, x.stride(0), n, to, y.stride(0));
   }
 
  private:
-  Codebooks books_;
+  // The reader that is kept, or one for many tokens at once.
+  class Reader {
+   public:
+    explicit Reader(const CodebookWeight& weight)
+        : own_(weight.reader_ ? nullptr : std::make_unique<CodebookReader>(weight.books_)),
+          reader_(own_ ? own_.get() : weight.reader_.get()) {}
+    const CodebookReader& operator*() const { return *reader_; }
+    const CodebookReader* operator->() const { return reader_; }
+
+   private:
+    std::unique_ptr<const CodebookReader> own_;
+    const CodebookReader* reader_;
+  };
+
+  const Codebooks books_;
+  // For few tokens, where the format allows it. A reader has the entries as fp32: it is kept only where few
+  // tokens need it too.
+  std::unique_ptr<const CodebookTables> tables_;
+  std::unique_ptr<const CodebookReader> reader_;
 };
 
 }  // namespace
@@ -103,6 +181,11 @@ WeightSize SizeOf(const Codebooks& books) {
   if (books.rotations.defined()) add_halves(clusters * books.width * books.width);
   if (books.clusters.defined()) add_codes(vectors * BitsFor(clusters));
   return size;
+}
+
+bool MultipliesByTables(const Weight& weight) {
+  const auto* codebooks = dynamic_cast<const CodebookWeight*>(&weight);
+  return codebooks != nullptr && codebooks->by_tables();
 }
 
 WeightPtr MakeCodebookWeight(Codebooks books) { return std::make_shared<CodebookWeight>(std::move(books)); }
@@ -135,7 +218,7 @@ Codebooks LoadCodebooks(const Json& json, const TensorSource& source, int64_t ro
   // Codes above the last entry would be read from beyond a table.
   const auto codes = [&](const std::string& name, int64_t count, int64_t limit) {
     at::Tensor values = packed(name, count * BitsFor(limit));
-    if (values.numel() > 0 && UnpackCodes(values, count, BitsFor(limit)).max().item<int64_t>() >= limit) {
+    if (values.numel() > 0 && UnpackIntegers(values, BitsFor(limit), count).max().item<int64_t>() >= limit) {
       fail("a code without an entry");
     }
     return values;

@@ -266,38 +266,4 @@ const std::vector<float>* LevelsOf(const std::string& name) {
   return found == tables.end() ? nullptr : &found->second;
 }
 
-at::Tensor PackBits(const at::Tensor& codes, int bits) {
-  const at::Tensor source = codes.contiguous();
-  const int64_t count = source.numel();
-  if (bits == 8) return source.view({count});
-  at::Tensor packed = at::empty({(count * bits + 7) / 8}, at::kByte);
-  const uint8_t* from = source.const_data_ptr<uint8_t>();
-  uint8_t* to = packed.mutable_data_ptr<uint8_t>();
-  uint32_t pending = 0;
-  int held = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    pending |= static_cast<uint32_t>(from[i]) << held;
-    for (held += bits; held >= 8; held -= 8, pending >>= 8) *to++ = static_cast<uint8_t>(pending);
-  }
-  if (held > 0) *to = static_cast<uint8_t>(pending);
-  return packed;
-}
-
-at::Tensor UnpackBits(const at::Tensor& packed, int bits, int64_t count) {
-  if (bits == 8) return packed;
-  at::Tensor codes = at::empty({count}, at::kByte);
-  const at::Tensor source = packed.contiguous();
-  const uint8_t* from = source.const_data_ptr<uint8_t>();
-  uint8_t* to = codes.mutable_data_ptr<uint8_t>();
-  uint32_t pending = 0;
-  int held = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    for (; held < bits; held += 8) pending |= static_cast<uint32_t>(*from++) << held;
-    to[i] = static_cast<uint8_t>(pending & ((1U << bits) - 1));
-    pending >>= bits;
-    held -= bits;
-  }
-  return codes;
-}
-
 }  // namespace tnb

@@ -45,12 +45,14 @@ TEST_CASE("kernels are timed with the bytes that they store") {
       REQUIRE(time.seconds.size() == 2);
       CHECK(time.seconds[0] > 0);
       const int64_t values = 1000 * 512;
-      const std::map<std::string, int64_t> bytes = {{"fp32", 4 * values},
-                                                    {"bf16", 2 * values},
-                                                    {"fp16", 2 * values},
-                                                    {"int8", values + 2 * 1000},
-                                                    {"int8 g32", values + values / 16},
-                                                    {"int4 g32", values / 2 + values / 16}};
+      const std::map<std::string, int64_t> bytes = {
+          {"fp32", 4 * values},
+          {"bf16", 2 * values},
+          {"fp16", 2 * values},
+          {"int8", values + 2 * 1000},
+          {"int8 g32", values + values / 16},
+          {"int4 g32", values / 2 + values / 16},
+          {"codebook 2x8 g8", values / 4 + 2 * 2 * 256 * 8 + 2 * 1000}};
       CHECK(time.bytes == bytes.at(format));
     }
   }

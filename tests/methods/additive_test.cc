@@ -57,7 +57,7 @@ TEST_CASE("no single code can be improved") {
   options.rounds = 0;
   Codebooks books = QuantizeAdditive(w, h, options).books;
   const double reached = OutputError(Expand(books) - w, w, h);
-  const at::Tensor codes = UnpackCodes(books.stages[0].codes, 12 * 4, 3);
+  const at::Tensor codes = UnpackIntegers(books.stages[0].codes, 3, 12 * 4);
   // The last group of the search order cannot be improved, whichever it is; others were chosen before it. So
   // at least one group must be optimal for all rows, and no change may gain much.
   int optimal_groups = 0;
@@ -67,7 +67,7 @@ TEST_CASE("no single code can be improved") {
       for (int32_t code = 0; code < 8; ++code) {
         at::Tensor changed = codes.clone();
         changed[row * 4 + group] = code;
-        books.stages[0].codes = PackCodes(changed, 3);
+        books.stages[0].codes = PackBits(changed, 3);
         if (OutputError(Expand(books) - w, w, h) < reached - 1e-7) optimal = false;
       }
     }

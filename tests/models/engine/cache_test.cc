@@ -58,7 +58,7 @@ Codebooks RandomTree(int64_t width) {
     stage.words = layers > 0 ? 50 : 9;
     stage.layers = layers;
     stage.value_bits = 10;
-    stage.values = PackCodes(at::randint(0, 1024, {stage.words * width}, at::kInt), 10);
+    stage.values = PackBits(at::randint(0, 1024, {stage.words * width}, at::kInt), 10);
     stage.step = layers > 0 ? 0.005F : 0.001F;
     stage.minimum = layers > 0 ? -2.5F : -0.5F;
     stage.codes = at::zeros({0}, at::kByte);
@@ -134,7 +134,7 @@ TEST_CASE("a tree's entries are the nearest, stage by stage") {
       std::vector<uint8_t> maps(static_cast<size_t>(stage.layers * width / 2));
       Entangle(turned.mutable_data_ptr<float>(), width, stage.layers, maps.data(), scratch.data());
       const at::Tensor entries =
-          (UnpackCodes(stage.values, stage.words * width, 10).to(at::kFloat) * stage.step + stage.minimum)
+          (UnpackIntegers(stage.values, 10, stage.words * width).to(at::kFloat) * stage.step + stage.minimum)
               .view({pieces, stage.words, 4});
       const at::Tensor target = turned.view({pieces, 1, 4});
       const at::Tensor nearest = (entries - target).square().sum(2).argmin(1);

@@ -7,50 +7,31 @@
 
 #include "base/error.h"
 #include "models/engine/parallel.h"
+#include "tests/models/engine/random_codebooks.h"
 #include "tests/support/catch.h"
 
 namespace tnb {
 namespace {
 
-CodebookStage RandomStage(const Codebooks& books, int64_t subspaces, int64_t words, int64_t layers,
-                          int64_t value_bits) {
-  CodebookStage stage;
-  stage.subspaces = subspaces;
-  stage.words = words;
-  stage.layers = layers;
-  stage.value_bits = value_bits;
-  const int64_t clusters = books.cluster_count(), values = clusters * words * books.width;
-  stage.codes = PackCodes(at::randint(0, words, {books.vectors() * subspaces}, at::kInt), stage.code_bits());
-  if (value_bits == 16) {
-    stage.values = at::randn({clusters, subspaces, words, books.width / subspaces}).to(at::kHalf);
-  } else {
-    stage.values = PackCodes(at::randint(0, int64_t{1} << value_bits, {values}, at::kInt), value_bits);
-    stage.step = 0.01F;
-    stage.minimum = -2;
-  }
-  if (layers > 0) {
-    stage.maps = PackCodes(at::randint(0, 2, {books.vectors() * layers * books.width / 2}, at::kInt), 1);
-  }
-  return stage;
-}
+using testing::RandomStage;
 
 // Everything at once, with LibTorch's operators and the definition in the header.
 at::Tensor Reference(const Codebooks& books) {
   const int64_t n = books.vectors(), width = books.width, clusters = books.cluster_count();
   const at::Tensor cluster = books.clusters.defined()
-                                 ? UnpackCodes(books.clusters, n, BitsFor(clusters)).to(at::kLong)
+                                 ? UnpackIntegers(books.clusters, BitsFor(clusters), n).to(at::kLong)
                                  : at::zeros({n}, at::kLong);
   at::Tensor sum = at::zeros({n, width});
   for (const CodebookStage& stage : books.stages) {
     const int64_t size = width / stage.subspaces;
     at::Tensor values = stage.values;
     if (stage.value_bits < 16) {
-      values =
-          UnpackCodes(values, clusters * stage.words * width, stage.value_bits).to(at::kFloat) * stage.step +
-          stage.minimum;
+      values = UnpackIntegers(values, stage.value_bits, clusters * stage.words * width).to(at::kFloat) *
+                   stage.step +
+               stage.minimum;
     }
     values = values.to(at::kFloat).view({clusters, stage.subspaces, stage.words, size});
-    const at::Tensor codes = UnpackCodes(stage.codes, n * stage.subspaces, stage.code_bits())
+    const at::Tensor codes = UnpackIntegers(stage.codes, stage.code_bits(), n * stage.subspaces)
                                  .to(at::kLong)
                                  .view({n, stage.subspaces});
     std::vector<at::Tensor> pieces;
@@ -59,8 +40,7 @@ at::Tensor Reference(const Codebooks& books) {
     }
     at::Tensor part = at::cat(pieces, 1).contiguous();
     if (stage.layers > 0) {
-      const at::Tensor maps =
-          UnpackCodes(stage.maps, n * stage.layers * width / 2, 1).to(at::kByte).contiguous();
+      const at::Tensor maps = UnpackBits(stage.maps, 1, n * stage.layers * width / 2);
       std::vector<float> scratch(static_cast<size_t>(width));
       for (int64_t i = 0; i < n; ++i) {
         Untangle(part.mutable_data_ptr<float>() + i * width, width, stage.layers,
@@ -85,15 +65,11 @@ std::vector<Codebooks> Kinds(int64_t rows) {
   Codebooks tree{.rows = rows, .cols = 48, .width = 24};
   tree.stages = {RandomStage(tree, 3, 17, 3, 10), RandomStage(tree, 3, 5, 0, 10)};
   kinds.push_back(tree);
-  Codebooks additive{.rows = rows, .cols = 48, .width = 8};
-  additive.scales = at::rand({rows}).to(at::kHalf);
-  additive.stages = {RandomStage(additive, 1, 256, 0, 16), RandomStage(additive, 1, 256, 0, 16)};
-  kinds.push_back(additive);
-  Codebooks rotated{.rows = rows, .cols = 1200, .width = 48};
-  rotated.rotations = at::randn({3, 48, 48}).to(at::kHalf) / 7;
-  rotated.clusters = PackCodes(at::randint(0, 3, {rotated.vectors()}, at::kInt), 2);
-  rotated.stages = {RandomStage(rotated, 6, 33, 0, 16)};
-  kinds.push_back(rotated);
+  Codebooks wide{.rows = rows, .cols = 128, .width = 64};  // trees of whole bytes
+  wide.stages = {RandomStage(wide, 16, 100, 3, 10), RandomStage(wide, 8, 5, 1, 10)};
+  kinds.push_back(wide);
+  kinds.push_back(testing::RandomAdditive(rows, 48));
+  kinds.push_back(testing::RandomClusters(rows, 1200, 48, 6, 33));
   Codebooks constant{.rows = rows, .cols = 12, .width = 12};
   constant.stages = {RandomStage(constant, 1, 1, 0, 16)};
   kinds.push_back(constant);
@@ -105,16 +81,28 @@ std::vector<Codebooks> Kinds(int64_t rows) {
 TEST_CASE("codes are packed end to end, the first in the lowest bits") {
   const at::Tensor codes = at::tensor({5, 2, 7, 1}, at::kInt);
   // 101 010 111 001 read from the lowest bit: 0b11010101, 0b0011 -> 1*512 + 7*64 + 2*8 + 5 = 981.
-  const at::Tensor packed = PackCodes(codes, 3);
+  const at::Tensor packed = PackBits(codes, 3);
   CHECK(at::equal(packed, at::tensor({981 & 255, 981 >> 8}, at::kByte)));
-  CHECK(at::equal(UnpackCodes(packed, 4, 3), codes));
+  CHECK(at::equal(UnpackIntegers(packed, 3, 4), codes));
+  CHECK(at::equal(UnpackBits(packed, 3, 4), codes.to(at::kByte)));
+  CHECK(at::equal(PackBits(codes.to(at::kByte), 3), packed));
   at::manual_seed(1);
   for (const int64_t bits : {1, 7, 8, 10, 13, 16}) {
     const at::Tensor random = at::randint(0, int64_t{1} << bits, {101}, at::kInt);
-    CHECK(PackCodes(random, bits).numel() == (101 * bits + 7) / 8);
-    CHECK(at::equal(UnpackCodes(PackCodes(random, bits), 101, bits), random));
+    CHECK(PackBits(random, bits).numel() == (101 * bits + 7) / 8);
+    CHECK(at::equal(UnpackIntegers(PackBits(random, bits), bits, 101), random));
+    // A code at a time, also where four bytes would reach behind the end.
+    const at::Tensor packed_all = PackBits(random, bits);
+    for (int64_t i = 0; i < 101; ++i) {
+      CHECK(BitsAt(packed_all.const_data_ptr<uint8_t>(), packed_all.numel(), i * bits, bits) ==
+            static_cast<uint32_t>(random[i].item<int32_t>()));
+    }
   }
-  CHECK(PackCodes(at::zeros({9}, at::kInt), 0).numel() == 0);
+  CHECK(PackBits(at::zeros({9}, at::kInt), 0).numel() == 0);
+  CHECK(at::equal(UnpackIntegers(at::zeros({0}, at::kByte), 0, 9), at::zeros({9}, at::kInt)));
+  CHECK_THROWS_AS(PackBits(at::tensor({8}, at::kInt), 3), c10::Error);
+  CHECK_THROWS_AS(PackBits(at::tensor({-1}, at::kInt), 3), c10::Error);
+  CHECK_THROWS_AS(UnpackBits(packed, 3, 6), c10::Error);
   CHECK(BitsFor(1) == 0);
   CHECK(BitsFor(2) == 1);
   CHECK(BitsFor(256) == 8);
@@ -169,13 +157,24 @@ TEST_CASE("codebook weights multiply alike, whatever the batch and the threads")
   for (const Codebooks& books : Kinds(70)) {
     const WeightPtr weight = MakeCodebookWeight(books);
     CAPTURE(weight->format());
-    const at::Tensor x = at::randn({20, weight->cols()}), all = weight->Matmul(x);
-    const at::Tensor expected = at::matmul(x.to(at::kDouble), weight->Dense().to(at::kDouble).t());
-    // fp32 sums of up to 1200 products of values of about 1.
-    CHECK(at::allclose(all.to(at::kDouble), expected, 1e-5, 1e-3));
+    const at::Tensor x = at::randn({20, weight->cols()}), dense = weight->Dense();
+    const at::Tensor expected = at::matmul(x.to(at::kDouble), dense.to(at::kDouble).t());
+    // fp32 sums of up to 1200 products of values of about 1, as fp32 sums of them or of tables.
+    CHECK(at::allclose(weight->Matmul(x).to(at::kDouble), expected, 1e-5, 1e-3));
+    at::Tensor all = at::empty({20, 70});
+    const CodebookReader reader(books);
+    const auto multiply = [&](int64_t first, int64_t n, at::Tensor& y) {
+      ReaderMatmul(reader, 70, weight->cols(), x.const_data_ptr<float>() + first * weight->cols(),
+                   weight->cols(), n, y.mutable_data_ptr<float>(), 70);
+    };
+    multiply(0, 20, all);
     for (const int64_t n : {1, 8, 9}) {
       SetThreads(n == 8 ? 2 : 1);
-      CHECK(at::equal(weight->Matmul(x.narrow(0, 2, n)), all.narrow(0, 2, n)));
+      CHECK(at::allclose(weight->Matmul(x.narrow(0, 2, n)).to(at::kDouble), expected.narrow(0, 2, n), 1e-5,
+                         1e-3));
+      at::Tensor y = at::empty({n, 70});
+      multiply(2, n, y);
+      CHECK(at::equal(y, all.narrow(0, 2, n)));
     }
     SetThreads(threads);
   }
@@ -193,7 +192,7 @@ TEST_CASE("bytes of codebook weights are those of the formulas") {
   const WeightSize qet = SizeOf(kinds[1]);  // 128 vectors of 24
   CHECK(qet.bytes ==
         128 * 3 * 5 / 8 + 128 * 24 * 3 / 16 + 17 * 24 * 10 / 8 + 8 + 128 * 3 * 3 / 8 + 5 * 24 * 10 / 8 + 8);
-  const WeightSize aqlm = SizeOf(kinds[2]);  // 384 vectors of 8, 2 x 8 bits
+  const WeightSize aqlm = SizeOf(kinds[3]);  // 384 vectors of 8, 2 x 8 bits
   CHECK(aqlm.bytes == 384 * 2 * 8 / 8 + 2 * 2 * 256 * 8 + 2 * rows);
   CHECK(aqlm.parameters == 2 * 256 * 8 + rows);
 }

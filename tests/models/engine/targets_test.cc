@@ -5,11 +5,14 @@
 
 #include <random>
 
+#include "models/engine/codebook_tables.h"
+#include "models/engine/nearest_word.h"
 #include "models/engine/ops.h"
 #include "models/engine/panel.h"
 #include "models/engine/panel_kernels.h"
 #include "models/engine/weight.h"
 #include "tests/models/engine/random_checkpoint.h"
+#include "tests/models/engine/random_codebooks.h"
 #include "tests/support/catch.h"
 
 namespace tnb {
@@ -101,6 +104,27 @@ std::vector<Named> Compute() {
     for (const RowSummary& summary : summaries) {
       results.push_back({"summary", at::tensor({summary.log_sum_exp, static_cast<double>(summary.argmax)})});
     }
+  }
+  const std::vector<Codebooks> books = {testing::RandomAdditive(rows, 168),
+                                        testing::RandomClusters(rows, 96, 48, 6, 33)};
+  for (const Codebooks& each : books) {
+    for (const int64_t n : {1, 5}) {
+      const at::Tensor x = at::randn({n, each.cols});
+      at::Tensor y = at::empty({n, rows});
+      CodebookTables(each).Matmul(x.const_data_ptr<float>(), each.cols, n, y.mutable_data_ptr<float>(), rows);
+      results.push_back({"tables", y});
+    }
+  }
+  Codebooks tree{.rows = rows, .cols = 128, .width = 64};
+  tree.stages = {testing::RandomStage(tree, 16, 100, 3, 10)};
+  results.push_back({"tree", Expand(tree)});
+  for (const int64_t size : {1, 2, 3, 4, 8, 16}) {
+    const at::Tensor points = at::randn({37, size}), words = at::randn({size, 48}),
+                     halves = words.square().sum(0) * 0.5;
+    at::Tensor codes = at::empty({37}, at::kInt);
+    kernels::NearestRows(points.const_data_ptr<float>(), 37, size, words.const_data_ptr<float>(),
+                         halves.const_data_ptr<float>(), 48, codes.mutable_data_ptr<int32_t>());
+    results.push_back({"nearest", codes.to(at::kFloat)});
   }
   ModelConfig config = testing::SmallConfig();
   config.block_count = 1;

@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include "models/engine/linear.h"
+#include "tests/models/engine/random_codebooks.h"
 #include "tests/support/catch.h"
 
 namespace tnb {
@@ -59,6 +60,12 @@ std::vector<Form> Forms() {
   dense("int4 row asym", Integers(4, 0, true, 12, 7));
   dense("int3 g32 asym", Integers(3, 32, true, 12, 40));
   dense("nf4", Levels(12, 70));
+  Codebooks additive{.rows = 12, .cols = 40, .width = 8};
+  additive.scales = (at::rand({12}) + 0.1).to(at::kHalf);
+  additive.stages = {testing::RandomStage(additive, 1, 5, 0, 16),
+                     testing::RandomStage(additive, 2, 3, 0, 16)};
+  dense("additive codebooks", MakeCodebookWeight(additive));
+  dense("rotated codebooks in clusters", MakeCodebookWeight(testing::RandomClusters(12, 40, 8, 2, 4)));
   const at::Tensor kept = at::rand({12, 40}) < 0.3;
   dense("sparse fp32", MakeSparseWeight(kept, at::randn({12, 40})));
   dense("sparse bf16", MakeSparseWeight(kept, at::randn({12, 40}).to(at::kBFloat16)));
@@ -184,7 +191,7 @@ TEST_CASE("what was trained is stored in the weight's own format") {
       CHECK(same->format() == weight->format());
       CHECK(same->size().bytes == weight->size().bytes);
       CHECK(at::equal(same->Dense(), weight->Dense()));
-      for (at::Tensor& tensor : tensors) tensor.mul_(2);  // exact in every format
+      tensors.back().mul_(2);  // exact in every format; of several, these are scales
       CHECK(at::equal(weight->WithTrained(tensors)->Dense(), weight->Dense() * 2));
     }
   }
