@@ -165,7 +165,7 @@ std::shared_ptr<const Statistics> CalibrationService::Get(const StatisticsReques
 Json CalibrationService::Visit(const StatisticsRequest& request, const Walk& walk) {
   const CalibrationText& text = Text(request.data);
   WalkBlocks(parts_, CalibrationWindows(text, tokenizer(), request.windows, request.length), request, walk,
-             [&](int64_t done, int64_t total) { emit_.Progress("block by block", done, total, "blocks"); });
+             [&](int64_t done, int64_t total) { emit_.Progress("block by block", done, total, "linears"); });
   return KeyOf(request, source_, rewritten_, text.sha256, tokenizer());
 }
 

@@ -116,8 +116,11 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
     StageContext context;
     context.statistics = statistics;
     context.progress = progress;
+    int64_t blocks = 0;  // up to the last one that the stage may change
     const auto look_only = [&](const LinearSlot& place) {
-      context.down = context.down || (place.kind == LinearKind::kDown && stage.Applies(place));
+      if (!stage.Applies(place)) return false;
+      context.down = context.down || place.kind == LinearKind::kDown;
+      blocks = std::max(blocks, place.block + 1);
       return false;
     };
     visit_linears(look_only, [](LinearSlot&) {});
@@ -141,13 +144,16 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
       });
     };
     context.walk = [&](const StatisticsRequest& request,
-                       const std::function<void(LinearSlot&, const Statistics&)>& change) {
+                       const std::function<void(LinearSlot&, const Statistics&)>& change,
+                       const std::function<void(const ChangedBlock&, const Statistics&)>& finish) {
       if (statistics == nullptr) {
         throw Error(ErrorKind::kUnsupported, "a stage needs calibration statistics, and there are none here",
                     "compress a model with tnbench run");
       }
       Walk walk;
+      if (blocks > 0) walk.blocks = blocks;
       walk.prepare = apply_before;
+      walk.finish = finish;
       walk.change = [&](LinearSlot& slot, const Statistics& inputs) {
         if (!stage.Applies(slot)) return;
         try {

@@ -1,5 +1,7 @@
 #include "methods/calibrated.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace tnb {
@@ -28,21 +30,46 @@ void FedStage::Prepare(const StageContext& context) {
                 "compress a model with tnbench run");
   }
   request_.down = context.down;
+  prepared_ = true;
+  report_ = PrepareMore(context, request_);
   if (!compressed_) {
     inputs_ = context.statistics->Get(request_);
-    report_["statistics"].push_back(inputs_->About());
+    Json& statistics = report_["statistics"];
+    if (const Json about = inputs_->About();
+        std::find(statistics.begin(), statistics.end(), about) == statistics.end()) {
+      statistics.push_back(about);
+    }
     return;
   }
-  report_["walk"] = context.walk(request_, [&](LinearSlot& slot, const Statistics& inputs) {
-    Result& result = results_[slot.name];
-    const at::Tensor before = slot.linear->Rebuild();
-    result.report = Change(slot, inputs);
-    // In what the compressed model feeds it, not the dense one.
-    result.report.output_error =
-        RelativeOutputError(slot.linear->Rebuild() - before, before, inputs.InputCovariance(slot));
-    for (int64_t i = 0; i < slot.linear->weight_count(); ++i)
-      result.weights.push_back(slot.linear->weight(i));
-  });
+  std::map<std::string, at::Tensor> before;  // of the linears of the block at hand, where they are needed
+  const auto change = [&](LinearSlot& slot, const Statistics& inputs) {
+    const at::Tensor original = slot.linear->Rebuild();
+    results_[slot.name].report = Change(slot, inputs);
+    Keep(slot, original, inputs);
+    if (Finishes()) before[slot.name] = original;
+  };
+  const auto finish = [&](const ChangedBlock& block, const Statistics& inputs) {
+    std::vector<LinearSlot*> changed;
+    for (LinearSlot* slot : block.slots) {
+      if (before.count(slot->name) > 0) changed.push_back(slot);
+    }
+    if (changed.empty()) return;
+    const Json detail = Finish(block, changed);
+    for (const LinearSlot* slot : changed) {
+      results_[slot->name].report.detail.update(detail);
+      Keep(*slot, before[slot->name], inputs);
+    }
+    before.clear();
+  };
+  report_["walk"] = Finishes() ? context.walk(request_, change, finish) : context.walk(request_, change, {});
+}
+
+void FedStage::Keep(const LinearSlot& slot, const at::Tensor& before, const Statistics& inputs) {
+  Result& result = results_[slot.name];
+  result.report.output_error =
+      RelativeOutputError(slot.linear->Rebuild() - before, before, inputs.InputCovariance(slot));
+  result.weights.clear();
+  for (int64_t i = 0; i < slot.linear->weight_count(); ++i) result.weights.push_back(slot.linear->weight(i));
 }
 
 Json FedStage::Report() const { return report_; }
@@ -53,9 +80,11 @@ at::Tensor FedStage::InputCovariance(const LinearSlot& slot) const {
 
 LinearReport FedStage::Apply(LinearSlot& slot) const {
   if (inputs_) return Change(slot, *inputs_);
+  if (!prepared_) throw Error(ErrorKind::kInternal, "a calibrated stage was not prepared");
   const auto found = results_.find(slot.name);
   if (found == results_.end()) {
-    throw Error(ErrorKind::kInternal, "a calibrated stage was not prepared for " + slot.name);
+    throw Error(ErrorKind::kUnsupported, {"linears outside of the blocks are not fed with a calibration text",
+                                          "attn, mlp", slot.name, "", "leave it out of the selector"});
   }
   for (size_t i = 0; i < found->second.weights.size(); ++i) {
     slot.linear->ReplaceWeight(static_cast<int64_t>(i), found->second.weights[i]);

@@ -39,6 +39,17 @@ class FedStage : public Stage {
  protected:
   // Replaces weights of the linear, and nothing else of it.
   virtual LinearReport Change(LinearSlot& slot, const Statistics& inputs) const = 0;
+  // Called after the last Change of a block that has some, when it `Finishes`, with the linears that were
+  // changed, whose weights it may replace once more. What it returns becomes a part of their details.
+  virtual bool Finishes() const { return false; }
+  virtual Json Finish(const ChangedBlock&, const std::vector<LinearSlot*>& /*changed*/) const {
+    return Json::object();
+  }
+  // Called once before the first Change: what the stage has to know of all linears. `request`: of the inputs.
+  // What it returns becomes a part of the report; other statistics that it used are added to "statistics".
+  virtual Json PrepareMore(const StageContext&, const StatisticsRequest& /*request*/) {
+    return Json::object();
+  }
 
  private:
   struct Result {
@@ -46,7 +57,10 @@ class FedStage : public Stage {
     LinearReport report;
   };
 
-  bool compressed_;
+  // Keeps the weights that the linear has now, and its error in what the compressed model feeds it.
+  void Keep(const LinearSlot& slot, const at::Tensor& before, const Statistics& inputs);
+
+  bool compressed_, prepared_ = false;
   StatisticsRequest request_;
   std::shared_ptr<const Statistics> inputs_;  // of the dense model
   std::map<std::string, Result> results_;     // of the compressed one

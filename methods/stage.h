@@ -96,10 +96,11 @@ struct StageContext {
   std::function<void(const std::function<void(const LinearSlot&)>& visit)> for_each;
   std::function<void(const std::string& title, int64_t done)> progress;  // linears; may be empty
   // Goes through the model block by block (statistics.h), as the stages before leave it, and calls `change`
-  // with every linear that the stage will be applied to; what it changes, later blocks see. What was visited,
-  // for the record.
+  // with every linear that the stage will be applied to, and `finish`, which may be empty, after each block;
+  // what they change, later blocks see. What was visited, for the record.
   std::function<Json(const StatisticsRequest& request,
-                     const std::function<void(LinearSlot& slot, const Statistics& inputs)>& change)>
+                     const std::function<void(LinearSlot& slot, const Statistics& inputs)>& change,
+                     const std::function<void(const ChangedBlock& block, const Statistics& inputs)>& finish)>
       walk;
   // For budgets of the whole model. Stages that come later have not been prepared: Error{kUnsupported} when
   // one of them is calibrated.

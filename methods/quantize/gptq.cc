@@ -17,79 +17,36 @@ constexpr int kWidths[] = {2, 3, 4, 5, 6, 8};
 struct GptqOptions {
   FeedbackOptions rounding;
   double average = 0;  // bits a weight; 0: all have rounding.bits
-  bool walk = true;
   bool fisher = false;
-  StatisticsRequest inputs, gradients;
+  int64_t gradient_windows = 0;
   Activation activation = Activation::kInt8;
 };
 
-class Gptq : public Stage {
+class Gptq : public FedStage {
  public:
-  explicit Gptq(GptqOptions options) : options_(std::move(options)) {}
+  Gptq(const StageValues& values, const GptqOptions& options) : FedStage(values), options_(options) {}
 
-  void Prepare(const StageContext& context) override {
-    if (context.statistics == nullptr) {
-      throw Error(ErrorKind::kUnsupported, "a stage needs calibration statistics, and there are none here",
-                  "compress a model with tnbench run");
+ protected:
+  Json PrepareMore(const StageContext& context, const StatisticsRequest& request) override {
+    Json report = Json::object();
+    if (options_.fisher) {
+      StatisticsRequest gradients = request;
+      gradients.moments = Moments::kOutputGradients;
+      gradients.windows = options_.gradient_windows;
+      gradients_ = context.statistics->Get(gradients);
+      report["statistics"].push_back(gradients_->About());
     }
-    options_.inputs.down = options_.gradients.down = context.down;
-    if (options_.fisher) gradients_ = context.statistics->Get(options_.gradients);
-    if (!options_.walk || options_.average > 0) inputs_ = context.statistics->Get(options_.inputs);
-    if (options_.average > 0) ShareOut(context);
-    if (!options_.walk) return;
-    report_["walk"] = context.walk(options_.inputs, [&](LinearSlot& slot, const Statistics& inputs) {
-      Result& result = results_[slot.name];
-      const at::Tensor before = slot.linear->Rebuild(), covariance = inputs.InputCovariance(slot);
-      result.report = Round(slot, covariance);
-      // In what the compressed model feeds it, not the dense one.
-      result.report.output_error = RelativeOutputError(slot.linear->Rebuild() - before, before, covariance);
-      for (int64_t i = 0; i < slot.linear->weight_count(); ++i) {
-        result.weights.push_back(slot.linear->weight(i));
-      }
-    });
-  }
-
-  Json Report() const override {
-    Json report = report_;
-    for (const auto& statistics : {inputs_, gradients_}) {
-      if (statistics) report["statistics"].push_back(statistics->About());
+    if (options_.average > 0) {
+      const std::shared_ptr<const Statistics> inputs = context.statistics->Get(request);
+      report["statistics"].push_back(inputs->About());
+      report["allocation"] = ShareOut(context, *inputs);
     }
     return report;
   }
 
-  at::Tensor InputCovariance(const LinearSlot& slot) const override {
-    return inputs_ && !options_.walk ? inputs_->FindInputCovariance(slot) : at::Tensor();
-  }
-
-  LinearReport Apply(LinearSlot& slot) const override {
-    if (!options_.walk) {
-      if (!inputs_) throw Error(ErrorKind::kInternal, "a calibrated stage was not prepared");
-      return Round(slot, inputs_->InputCovariance(slot));
-    }
-    const auto found = results_.find(slot.name);
-    if (found == results_.end()) {
-      throw Error(ErrorKind::kUnsupported,
-                  {"gptq rounds linears of the blocks", "attn, mlp", slot.name, "", "leave it out"});
-    }
-    for (size_t i = 0; i < found->second.weights.size(); ++i) {
-      slot.linear->ReplaceWeight(static_cast<int64_t>(i), found->second.weights[i]);
-    }
-    return found->second.report;
-  }
-
- private:
-  struct Result {
-    std::vector<WeightPtr> weights;
-    LinearReport report;
-  };
-
-  int BitsOf(const std::string& name) const {
-    const auto found = bits_.find(name);
-    return found == bits_.end() ? options_.rounding.bits : found->second;
-  }
-
-  // Rounds all weights of a linear whose inputs have this covariance.
-  LinearReport Round(LinearSlot& slot, const at::Tensor& input) const {
+  // Rounds all weights of a linear.
+  LinearReport Change(LinearSlot& slot, const Statistics& inputs) const override {
+    const at::Tensor input = inputs.InputCovariance(slot);
     Linear& linear = *slot.linear;
     FeedbackOptions options = options_.rounding;
     options.bits = BitsOf(slot.name);
@@ -122,14 +79,20 @@ class Gptq : public Stage {
     return report;
   }
 
+ private:
+  int BitsOf(const std::string& name) const {
+    const auto found = bits_.find(name);
+    return found == bits_.end() ? options_.rounding.bits : found->second;
+  }
+
   // What rounding a linear to nearest with every width costs, in bytes and in the metric.
-  RateCurve CurveOf(const LinearSlot& slot) const {
+  RateCurve CurveOf(const LinearSlot& slot, const Statistics& inputs) const {
     if (slot.linear->factorized()) {
       throw Error(ErrorKind::kUnsupported, {"bits=mixed has a width for each matrix", "dense linears",
                                             slot.linear->Describe(), slot.name, "one width for all cores"});
     }
     const at::Tensor w = slot.linear->Rebuild();
-    const at::Tensor h = inputs_->InputCovariance(slot);
+    const at::Tensor h = inputs.InputCovariance(slot);
     const at::Tensor g = options_.fisher ? gradients_->OutputCovariance(slot) : at::Tensor();
     const auto loss = [&](const at::Tensor& difference) {
       const at::Tensor right = at::matmul(difference, h);
@@ -150,11 +113,12 @@ class Gptq : public Stage {
     return curve;
   }
 
-  void ShareOut(const StageContext& context) {
+  // Gives every linear its bits.
+  Json ShareOut(const StageContext& context, const Statistics& inputs) {
     std::vector<RateCurve> curves;
     int64_t weights = 0;
     context.for_each([&](const LinearSlot& slot) {
-      curves.push_back(CurveOf(slot));
+      curves.push_back(CurveOf(slot, inputs));
       weights += slot.linear->out_features() * slot.linear->in_features();
       if (context.progress) context.progress("losses", static_cast<int64_t>(curves.size()));
     });
@@ -175,14 +139,12 @@ class Gptq : public Stage {
       bytes += curves[i].parameters[choice[i]];
       ++linears[std::to_string(kWidths[choice[i]])];
     }
-    report_["allocation"] = {{"budget_bytes", budget}, {"bytes", bytes}, {"linears_by_bits", linears}};
+    return {{"budget_bytes", budget}, {"bytes", bytes}, {"linears_by_bits", linears}};
   }
 
   GptqOptions options_;
-  std::shared_ptr<const Statistics> inputs_, gradients_;
-  std::map<std::string, int> bits_;        // of every linear, when they differ
-  std::map<std::string, Result> results_;  // of the walk
-  Json report_ = Json::object();
+  std::shared_ptr<const Statistics> gradients_;
+  std::map<std::string, int> bits_;  // of every linear, when they differ
 };
 
 std::unique_ptr<Stage> Make(const StageValues& values) {
@@ -200,16 +162,12 @@ std::unique_ptr<Stage> Make(const StageValues& values) {
   rounding.dynamic_groups = values.Has("groups") && values.Text("groups") == "dynamic";
   rounding.clip = values.Text("clip") == "search";
   options.fisher = values.Text("metric") == "fisher";
-  if (options.fisher) rounding.output_damping = values.Real("output_damp");
-  options.walk = values.Text("feed") == "compressed";
+  if (options.fisher) {
+    rounding.output_damping = values.Real("output_damp");
+    options.gradient_windows = values.Integer("gradient_windows");
+  }
   options.activation = ActivationFrom(values);
-  options.inputs.data = values.Text("data");
-  options.inputs.length = values.Integer("length");
-  options.inputs.windows = values.Integer("windows");
-  options.gradients = options.inputs;
-  options.gradients.moments = Moments::kOutputGradients;
-  if (options.fisher) options.gradients.windows = values.Integer("gradient_windows");
-  return std::make_unique<Gptq>(std::move(options));
+  return std::make_unique<Gptq>(values, options);
 }
 
 }  // namespace
@@ -251,9 +209,7 @@ StageEntry GptqEntry() {
   choice("metric", "input",
          "of the error: input, the linear's output; fisher, the model's loss to second order",
          {"input", "fisher"});
-  choice("feed", "compressed", "inputs: of the blocks as compressed so far, or of the dense model",
-         {"compressed", "dense"});
-  AddCalibration(description.parameters, "");
+  AddFeed(description.parameters);
   description.parameters.push_back(
       {"damp", Type::kReal, "0.01", "added to the input covariance, in means of its diagonal", 0, 10, {}});
   description.parameters.push_back(

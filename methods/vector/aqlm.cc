@@ -2,6 +2,7 @@
 
 #include "methods/calibrated.h"
 #include "methods/vector/additive.h"
+#include "methods/vector/block_tuning.h"
 
 namespace tnb {
 namespace {
@@ -14,6 +15,8 @@ class Aqlm : public FedStage {
     options_.group = values.Integer("group");
     options_.rounds = values.Integer("rounds");
     options_.steps = values.Integer("steps");
+    if (values.Has("epochs")) tuning_.epochs = values.Integer("epochs");
+    if (values.Has("learning_rate")) tuning_.learning_rate = values.Real("learning_rate");
   }
 
  protected:
@@ -29,8 +32,18 @@ class Aqlm : public FedStage {
     return report;
   }
 
+  bool Finishes() const override { return tuning_.epochs > 0; }
+  Json Finish(const ChangedBlock& block, const std::vector<LinearSlot*>& changed) const override {
+    const TuningReport report = TuneBlock(block, changed, tuning_);
+    return {{"block_error", report.end},
+            {"block_error_before_tuning", report.start},
+            {"epochs", report.epochs},
+            {"tuned", report.kept}};
+  }
+
  private:
   AdditiveOptions options_;
+  TuningOptions tuning_{.epochs = 0};
 };
 
 std::unique_ptr<Stage> Make(const StageValues& values) { return std::make_unique<Aqlm>(values); }
@@ -52,8 +65,19 @@ StageEntry AqlmEntry() {
       {"rounds", Type::kInteger, "4", "rounds of Adam and search at most", 0, 1000},
       {"steps", Type::kInteger, "50", "steps of Adam on codebooks and scales, a round", 0, 10000}};
   AddFeed(description.parameters);
+  description.parameters.push_back(
+      {"epochs",
+       Type::kInteger,
+       "1",
+       "tuning of every block on what it put out before, passes over the calibration text at most",
+       0,
+       100,
+       {},
+       "feed=compressed"});
+  description.parameters.push_back(
+      {"learning_rate", Type::kReal, "0.0001", "of that tuning", 0, 1, {}, "feed=compressed"});
   description.selector = "attn/mlp";
-  description.reference = "AQLM, arXiv 2401.06118, without its fine-tuning of blocks";
+  description.reference = "AQLM, arXiv 2401.06118";
   return {description, &Make};
 }
 

@@ -30,6 +30,7 @@
 #include <string>
 #include <vector>
 
+#include "models/engine/differentiable.h"
 #include "models/engine/model.h"
 
 namespace tnb {
@@ -94,16 +95,31 @@ class MemoryStatistics : public Statistics {
 // Error{kData} when it is damaged or of something else than `key`.
 std::unique_ptr<Statistics> OpenStatistics(const std::string& path, const Json& key);
 
-// Where statistics come from; computed on the first call, then kept. Error{kIo, kData} when the text is
-// missing or too short, Error{kUnsupported} when the model has no tokenizer.
+// A block whose linears were changed, and what it put out before.
+struct ChangedBlock {
+  std::vector<LinearSlot*> slots;  // q k v o gate up down
+  at::Tensor hidden;               // fp32 [tokens, hidden size]: what goes into it
+  at::Tensor targets;              // what came out of it before it was changed
+  int64_t batch = 1;               // tokens to compute together, whole windows
+  // What it makes of tokens [begin, begin + count), as a differentiable function of what `multiply` computes.
+  std::function<at::Tensor(int64_t begin, int64_t count, const DifferentiableDecoder::Multiply& multiply)>
+      forward;
+};
+
 // Walks through a model in the order of its computation. For every block: `prepare` may change each linear as
 // it is read, then the statistics of the inputs are taken with the linears as they are, and `change` may
 // change each with them; the next block gets what the changed one puts out.
 struct Walk {
   std::function<void(LinearSlot& slot)> prepare;
   std::function<void(LinearSlot& slot, const Statistics& inputs)> change;
+  // May be empty. Called after the last change of a block, before anything is computed with it; may change
+  // its linears once more.
+  std::function<void(const ChangedBlock& block, const Statistics& inputs)> finish = {};
+  int64_t blocks = -1;  // so many from the first on; -1: all
 };
 
+// Where statistics come from; computed on the first call, then kept. Error{kIo, kData} when the text is
+// missing or too short, Error{kUnsupported} when the model has no tokenizer.
 class StatisticsService {
  public:
   virtual ~StatisticsService() = default;
@@ -127,18 +143,19 @@ struct ModelParts {
 };
 
 using StatisticsSink = std::function<void(const std::string& name, const at::Tensor& values)>;
-using StatisticsProgress = std::function<void(int64_t done, int64_t total)>;  // blocks
+using StatisticsProgress = std::function<void(int64_t done, int64_t total)>;
 
 // Computes what `request` asks for over windows of equal length and hands it out block by block (names as
 // Statistics reads them). Deterministic for a number of threads; labels are drawn with a fixed seed. One
 // block at a time is in memory, besides the hidden states of all tokens: windows * length * hidden size fp32
 // values, for gradients times (blocks + 1), because the backward pass starts from them. Gradients take about
-// four times the forward pass.
+// four times the forward pass. Progress counts blocks.
 void CollectStatistics(const ModelParts& parts, const std::vector<TokenIds>& windows,
                        const StatisticsRequest& request, const StatisticsSink& sink,
                        const StatisticsProgress& progress);
 
-// Walk over `windows`, with two passes a block: one for the statistics, one for what it puts out.
+// Walk over `windows`, with two passes a block: one for the statistics, one for what it puts out. Progress
+// counts linears.
 void WalkBlocks(const ModelParts& parts, const std::vector<TokenIds>& windows,
                 const StatisticsRequest& request, const Walk& walk, const StatisticsProgress& progress);
 

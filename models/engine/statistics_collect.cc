@@ -117,7 +117,8 @@ class Collector {
   }
 
   void Run(const Walk& walk) {
-    const int64_t blocks = parts_.config.block_count;
+    const int64_t all = parts_.config.block_count,
+                  blocks = walk.blocks < 0 ? all : std::min(all, walk.blocks);
     LinearSlot embedding = Embedding();
     if (walk.prepare) walk.prepare(embedding);
     at::Tensor hidden = embedding.linear->Rows(tokens_);
@@ -130,15 +131,29 @@ class Collector {
         for (LinearSlot* slot : slots) walk.prepare(*slot);
       }
       std::map<std::string, at::Tensor> values;
+      at::Tensor targets;
       {
         InputSums sums;
-        Forward(block, hidden, &sums);
+        targets = Forward(block, hidden, &sums);
+        if (!walk.finish) targets.reset();
         Emit(sums, [&](const std::string& name, const at::Tensor& value) { values[name] = value; });
       }
       const MemoryStatistics statistics(std::move(values));
-      for (LinearSlot* slot : slots) walk.change(*slot, statistics);
+      const auto count = static_cast<int64_t>(slots.size());
+      int64_t done = i * count;
+      for (LinearSlot* slot : slots) {
+        walk.change(*slot, statistics);
+        progress_(++done, blocks * count);
+      }
+      if (walk.finish) {
+        const auto forward = [&](int64_t begin, int64_t tokens,
+                                 const DifferentiableDecoder::Multiply& multiply) {
+          return decoder_.Forward(block, block.attention_norm, block.mlp_norm,
+                                  hidden.narrow(0, begin, tokens), mask_, multiply);
+        };
+        walk.finish({slots, hidden, targets, batch_, forward}, statistics);
+      }
       if (i + 1 < blocks) hidden = Forward(block, hidden, nullptr);
-      progress_(i + 1, blocks);
     }
   }
 

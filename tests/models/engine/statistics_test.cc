@@ -232,9 +232,18 @@ TEST_CASE("a walk feeds every block with what the changed ones before it put out
   };
   WalkBlocks(PartsOf(checkpoint), windows, request, walk, [&](int64_t now, int64_t total) {
     CHECK(now == ++done);
-    CHECK(total == config.block_count);
+    CHECK(total == 7 * config.block_count);
   });
   CHECK(seen == 2 * config.block_count);
+  // No further than asked for.
+  walk.blocks = 1;
+  int64_t last = 0;
+  WalkBlocks(PartsOf(checkpoint), windows, request, walk, [&](int64_t now, int64_t total) {
+    last = now;
+    CHECK(total == 7);
+  });
+  CHECK(last == 7);
+  CHECK(seen == 2 * config.block_count + 2);
   request.moments = Moments::kOutputGradients;
   CHECK_THROWS_AS(WalkBlocks(PartsOf(checkpoint), windows, request, walk, [](int64_t, int64_t) {}), Error);
 }
