@@ -10,6 +10,7 @@
 #include "methods/factorize/tucker.h"
 #include "methods/heal/heal.h"
 #include "methods/prune/prune.h"
+#include "methods/quantize/decoquant.h"
 #include "methods/quantize/gguf.h"
 #include "methods/quantize/gptq.h"
 #include "methods/quantize/scalar.h"
@@ -47,6 +48,7 @@ const std::vector<StageEntry>& StageRegistry() {
       GptqEntry(),
       AwqEntry(),
       SmoothQuantEntry(),
+      DecoQuantEntry(),
       // factorization
       SvdEntry(),
       AsvdEntry(),
