@@ -17,22 +17,15 @@ struct Svd {
   Eigen::VectorXd values;
 };
 
-// Eigen 3.4's divide and conquer gives NaN on some finite matrices (degenerate spectra, as at theta = pi/2);
-// Jacobi rotations do not.
-template <typename Decomposition>
+// One-sided Jacobi rotations: Eigen 3.4's divide and conquer gives NaN on some finite matrices (degenerate
+// spectra, as at theta = pi/2) and takes most of a minute to compile.
 Svd Decompose(const MatrixXcd& theta) {
-  const Decomposition svd(theta, Eigen::ComputeThinU | Eigen::ComputeThinV);
-  return {svd.matrixU(), svd.matrixV().conjugate(), svd.singularValues()};
-}
-Svd Decompose(const MatrixXcd& theta) {
-  Svd svd = Decompose<Eigen::BDCSVD<MatrixXcd>>(theta);
-  if (!svd.left.allFinite() || !svd.right.allFinite() || !svd.values.allFinite()) {
-    svd = Decompose<Eigen::JacobiSVD<MatrixXcd>>(theta);
-  }
-  if (!svd.values.allFinite() || !(svd.values.size() > 0 && svd.values[0] > 0)) {
+  const Eigen::JacobiSVD<MatrixXcd> svd(theta, Eigen::ComputeThinU | Eigen::ComputeThinV);
+  const Eigen::VectorXd& values = svd.singularValues();
+  if (!values.allFinite() || !(values.size() > 0 && values[0] > 0)) {
     throw Error(ErrorKind::kInternal, "the Schmidt decomposition of a bond failed");
   }
-  return svd;
+  return {svd.matrixU(), svd.matrixV().conjugate(), values};
 }
 
 }  // namespace

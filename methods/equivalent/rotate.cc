@@ -1,4 +1,6 @@
-#include <Eigen/QR>
+#include <ATen/ATen.h>
+
+#include <algorithm>
 #include <random>
 
 #include "methods/equivalent/equivalent.h"
@@ -7,21 +9,20 @@
 namespace tnb {
 namespace {
 
-using Floats = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
 // Haar distributed: the orthogonal factor of a Gaussian matrix, its columns' signs fixed by the diagonal of
 // the triangular one (Mezzadri, "How to generate random matrices from the classical compact groups", 2007).
-Eigen::MatrixXd RandomOrthogonal(int64_t size, uint64_t seed) {
+at::Tensor RandomOrthogonal(int64_t size, uint64_t seed) {
   std::mt19937_64 generator(seed);
   std::normal_distribution<double> normal;
-  const Eigen::MatrixXd gaussian =
-      Eigen::MatrixXd::NullaryExpr(size, size, [&] { return normal(generator); });
-  const Eigen::HouseholderQR<Eigen::MatrixXd> factors(gaussian);
-  Eigen::MatrixXd q = factors.householderQ();
-  for (int64_t i = 0; i < size; ++i) {
-    if (factors.matrixQR()(i, i) < 0) q.col(i) *= -1;
-  }
-  return q;
+  at::Tensor gaussian = at::empty({size, size}, at::kDouble);
+  std::generate_n(gaussian.mutable_data_ptr<double>(), size * size, [&] { return normal(generator); });
+  const auto [orthogonal, triangular] = at::linalg_qr(gaussian);
+  return orthogonal * at::where(triangular.diagonal() < 0, -1.0, 1.0);
+}
+
+// Floats that belong to the caller as a matrix [rows, columns].
+at::Tensor Matrix(float* data, int64_t rows, int64_t columns) {
+  return at::from_blob(data, {rows, columns}, at::kFloat);
 }
 
 class RotatedCheckpoint : public RewrittenCheckpoint {
@@ -33,10 +34,10 @@ class RotatedCheckpoint : public RewrittenCheckpoint {
     const TensorInfo& info = Info(name);
     const StreamUse use = UseOf(name);
     if (use == StreamUse::kWriter) {
-      Floats weight(info.rows, info.cols);
-      ReadSource(name, 0, info.rows, weight.data());
-      Eigen::Map<Floats>(out, row_end - row_begin, info.cols) =
-          (q_.middleCols(row_begin, row_end - row_begin).transpose() * weight.cast<double>()).cast<float>();
+      at::Tensor weight = at::empty({info.rows, info.cols}, at::kFloat);
+      ReadSource(name, 0, info.rows, weight.mutable_data_ptr<float>());
+      Matrix(out, row_end - row_begin, info.cols)
+          .copy_(at::mm(q_.slice(1, row_begin, row_end).t(), weight.to(at::kDouble)));
       return;
     }
     ReadSource(name, row_begin, row_end, out);
@@ -44,14 +45,14 @@ class RotatedCheckpoint : public RewrittenCheckpoint {
     // A few rows at a time, so that an embedding needs no copy of itself in fp64.
     constexpr int64_t kRows = 1024;
     for (int64_t row = row_begin; row < row_end; row += kRows) {
-      const int64_t count = std::min(kRows, row_end - row);
-      Eigen::Map<Floats> rows(out + (row - row_begin) * info.cols, count, info.cols);
-      rows = (rows.cast<double>() * q_).cast<float>().eval();
+      at::Tensor rows =
+          Matrix(out + (row - row_begin) * info.cols, std::min(kRows, row_end - row), info.cols);
+      rows.copy_(at::mm(rows.to(at::kDouble), q_));
     }
   }
 
  private:
-  Eigen::MatrixXd q_;
+  at::Tensor q_;  // [hidden, hidden], fp64
 };
 
 class RotateStage : public RewritingStage {

@@ -59,6 +59,10 @@ TEST_CASE("every factorization composes with every format, and reloads to the sa
       LinearSlot slot = Slot(w);
       CAPTURE(structure, format);
       const std::string message = Applied(structure + ":keep=0.5@all+" + format + "@all", slot);
+      if (format == "decoquant") {  // a decomposition of its own
+        CHECK(message.find("decoquant cuts matrices") != std::string::npos);
+        continue;
+      }
       // A format without an exact zero cannot take a sparse part, and says so.
       if (structure == "saten" && message.find("would not stay zero") != std::string::npos) continue;
       REQUIRE(message.empty());
