@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cmath>
 #include <limits>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "harness/measure.h"
 #include "models/engine/codebook.h"
 #include "models/engine/panel_kernels.h"
@@ -29,9 +29,9 @@ constexpr double kTrySeconds = 0.1;
 
 template <typename Body>
 double Seconds(const Body& body) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return SecondsSince(start);
 }
 
 template <typename Body>

@@ -21,7 +21,7 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct BenchOptions {
   std::string model = "smollm2-135m", methods = "fp32,bf16,int8", format = "md", db = "tnbench.db";
   std::string prefill = "128,512", decode = "32", depths = "0", threads;
   int repetitions = 5;
@@ -101,7 +101,7 @@ Part MachinePart(const std::vector<MachineLimits>& all) {
   return part;
 }
 
-Part KernelPart(const Options& options, const SweepRequest& request) {
+Part KernelPart(const BenchOptions& options, const SweepRequest& request) {
   Part part{"bench_kernels",
             {.caption = "kernels at the shapes of " + options.model,
              .columns = {{.title = "format", .alignment = Alignment::kLeft, .key = "format"},
@@ -162,7 +162,7 @@ void AddNoise(const std::vector<SweepTest>& tests, const std::vector<MachineLimi
       "this machine are noise.");
 }
 
-Part SweepPart(const Options& options, const SweepRequest& request) {
+Part SweepPart(const BenchOptions& options, const SweepRequest& request) {
   Part part{"bench_sweep",
             {.caption = options.model + ", random weights",
              .columns = {{.title = "method", .alignment = Alignment::kLeft, .key = "method"},
@@ -193,7 +193,7 @@ Part SweepPart(const Options& options, const SweepRequest& request) {
   return part;
 }
 
-SweepRequest RequestOf(const Options& options) {
+SweepRequest RequestOf(const BenchOptions& options) {
   SweepRequest request;
   request.prefill = TestCounts(options.prefill, "-p");
   request.decode = TestCounts(options.decode, "-n");
@@ -231,7 +231,7 @@ void Print(const std::vector<Part>& parts, const std::string& format) {
   }
 }
 
-int Bench(const Options& options) {
+int Bench(const BenchOptions& options) {
   SweepRequest request = RequestOf(options);
   const bool sweeps = !request.prefill.empty() || !request.decode.empty();
   if (sweeps) SweepCapacity(request);  // before anything takes time
@@ -261,7 +261,7 @@ int Bench(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareBench(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   command.Add("--model", options->model, "whose shapes: a known name (no files needed) or a path")
       .ShowDefault();
   command.Add("--method", options->methods, "methods without calibration, comma-separated").ShowDefault();

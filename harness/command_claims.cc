@@ -16,7 +16,7 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct ClaimsOptions {
   std::string paper, format = "md";
   bool measure = false;
   RunOptions run;
@@ -63,7 +63,7 @@ std::string NameOf(const std::string& model) {
 }
 
 // Measures what the claims of the paper are about.
-int RunCells(const Options& options, const Paper& paper,
+int RunCells(const ClaimsOptions& options, const Paper& paper,
              const std::map<std::string, std::string>& canonical) {
   std::string methods, tasks, phases;
   std::set<std::string> seen, absent;
@@ -104,7 +104,7 @@ int RunCells(const Options& options, const Paper& paper,
   return result.driver.failed ? 1 : 0;
 }
 
-std::string Rendered(const Table& table, const Options& options) {
+std::string Rendered(const Table& table, const ClaimsOptions& options) {
   if (options.run.json() || options.format == "json") return ToJson(table).dump(2) + "\n";
   if (options.format == "csv") return RenderCsv(table);
   if (options.format != "md" && options.format != "text") {
@@ -119,7 +119,7 @@ std::string Rendered(const Table& table, const Options& options) {
   return text;
 }
 
-int Claims(const Options& options) {
+int Claims(const ClaimsOptions& options) {
   const std::vector<Paper> papers = ReadPapers(HomeFolder() / "reports" / "claims");
   if (options.paper.empty()) {
     if (options.measure) throw Error(ErrorKind::kUsage, "--run needs a paper", "tnbench claims lists them");
@@ -141,7 +141,7 @@ int Claims(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareClaims(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ClaimsOptions>();
   options->run = DeclareRunOptions(command);
   command.Add("paper", options->paper, "one paper; without: all papers, and which contradict themselves");
   command.Flag("--run", options->measure,

@@ -17,7 +17,7 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct CommandCompareOptions {
   std::string first, second, db = "tnbench.db", model, only, format = "text", artefacts;
   double margin = 1, alpha = 0.05, noise = 2;  // percent, share, percent
   bool json = false, fail = false, measure = false;
@@ -59,7 +59,7 @@ size_t EndOfFile(const std::string& text) {
   return std::string::npos;
 }
 
-Opened Open(const std::string& text, const Options& options) {
+Opened Open(const std::string& text, const CommandCompareOptions& options) {
   const std::string kCommit = "commit:";
   std::string path = options.db, method;
   RunFilter filter = {.model = options.model, .newest_only = true};
@@ -94,7 +94,7 @@ Opened Open(const std::string& text, const Options& options) {
 }
 
 int Print(const std::vector<RunComparison>& comparisons, const ComparedSide& first,
-          const ComparedSide& second, const CompareOptions& compare, const Options& options) {
+          const ComparedSide& second, const CompareOptions& compare, const CommandCompareOptions& options) {
   if (options.json || options.format == "json") {
     std::cout << CompareJson(comparisons, compare).dump(2, ' ', false, Json::error_handler_t::replace)
               << "\n";
@@ -106,7 +106,7 @@ int Print(const std::vector<RunComparison>& comparisons, const ComparedSide& fir
 }
 
 // Speed phases of both methods in turns, A B B A, each in a process and a run of its own.
-int Measure(const Options& options, const CompareOptions& compare) {
+int Measure(const CommandCompareOptions& options, const CompareOptions& compare) {
   RunRequest request = {.models = {options.model}, .phases = {"speed"}};
   request.repetitions = options.repetitions;
   request.threads = options.threads;
@@ -138,7 +138,7 @@ int Measure(const Options& options, const CompareOptions& compare) {
   return Print({CompareRepeated(store, runs[0], runs[1], compare)}, first, second, compare, options);
 }
 
-int Compare(const Options& options) {
+int Compare(const CommandCompareOptions& options) {
   const CompareOptions compare = {.tests = {.alpha = options.alpha, .margin = options.margin / 100},
                                   .noise_floor = options.noise / 100,
                                   .aspects = SplitList(options.only, "--only"),
@@ -152,7 +152,7 @@ int Compare(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareCompare(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CommandCompareOptions>();
   command.Add("A", options->first, "run, method, FILE[:METHOD] or commit:HASH[:METHOD]").Required();
   command.Add("B", options->second, "the same; verdicts are about B").Required();
   command.Add("--db", options->db, "results database").ShowDefault();

@@ -10,13 +10,13 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct ExportOptions {
   std::optional<int64_t> run;
   std::string db = "tnbench.db", tasks, table, format = "jsonl", huggingface, dtype = "bf16";
   bool items = false;
 };
 
-int64_t RunOf(const Options& options, const std::string& what) {
+int64_t RunOf(const ExportOptions& options, const std::string& what) {
   if (options.run) return *options.run;
   throw Error(ErrorKind::kUsage, what + " needs a run", "tnbench export 3 " + what);
 }
@@ -30,7 +30,7 @@ std::string CsvField(const std::string& text) {
 }
 
 // A view of the database (docs/database.md), of one run or of all.
-int ExportTable(const Options& options) {
+int ExportTable(const ExportOptions& options) {
   const bool csv = options.format == "csv";
   if (!csv && options.format != "jsonl") {
     throw Error(ErrorKind::kUsage,
@@ -68,7 +68,7 @@ int ExportTable(const Options& options) {
   return 0;
 }
 
-int ExportModel(const Options& options) {
+int ExportModel(const ExportOptions& options) {
   const int64_t run = RunOf(options, "--huggingface DIR");
   const Store store = Store::OpenReadOnly(options.db);
   store.Run(run);
@@ -115,7 +115,7 @@ void PrintItems(const Store& store, int64_t data_id, const std::string& task) {
   }
 }
 
-int ExportItems(const Options& options) {
+int ExportItems(const ExportOptions& options) {
   const int64_t run = RunOf(options, "--items");
   const Store store = Store::OpenReadOnly(options.db);
   store.Run(run);  // an unknown run is an error that names the known ones
@@ -142,7 +142,7 @@ int ExportItems(const Options& options) {
   throw Error(ErrorKind::kData, "run " + std::to_string(run) + " has no quality phase");
 }
 
-int Export(const Options& options) {
+int Export(const ExportOptions& options) {
   const int asked =
       (options.items ? 1 : 0) + (options.table.empty() ? 0 : 1) + (options.huggingface.empty() ? 0 : 1);
   if (asked != 1) {
@@ -157,7 +157,7 @@ int Export(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareExport(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExportOptions>();
   command.Add("run", options->run, "run number, as shown by tnbench run and report");
   command.Flag("--items", options->items, "one JSON line an item: prompt, log-likelihoods, text, scores");
   command.Add("--tasks", options->tasks, "only these tasks: a,b");

@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct FetchOptions {
   std::vector<std::string> names;
   std::string data_dir, revision = "main";
   bool offline = false, force = false, examples = false;
@@ -45,14 +45,14 @@ class FetchProgress {
   std::shared_ptr<Progress> progress_;  // shared: std::function copies
 };
 
-Hub MakeHub(const Options& options) {
+Hub MakeHub(const FetchOptions& options) {
   HubOptions hub = HubOptions::FromEnvironment();
   hub.offline = hub.offline || options.offline;
   hub.http.log = [](const std::string& message) { std::cerr << "tnbench: " << message << "\n"; };
   return Hub(std::move(hub));
 }
 
-void FetchTask(const TaskSpec& spec, const Options& options) {
+void FetchTask(const TaskSpec& spec, const FetchOptions& options) {
   const fs::path folder = options.data_dir.empty() ? FetchedDataFolder() : fs::path(options.data_dir);
   if (spec.sources.empty()) {
     throw Error(
@@ -84,7 +84,7 @@ void FetchTask(const TaskSpec& spec, const Options& options) {
 }
 
 // A repository's files into `folder`; config.json comes last, so that a folder that has it is complete.
-void FetchRepository(const std::string& name, const fs::path& folder, const Options& options) {
+void FetchRepository(const std::string& name, const fs::path& folder, const FetchOptions& options) {
   Hub hub = MakeHub(options);
   const HubRepo repo = hub.List(HubKind::kModel, name, options.revision);
   const std::vector<HubFile> files = ModelFiles(repo);
@@ -117,7 +117,7 @@ void FetchRepository(const std::string& name, const fs::path& folder, const Opti
   WriteFileAtomically(folder / "fetched.json", record.dump(2) + "\n");
 }
 
-void FetchModel(const KnownModel& model, const Options& options) {
+void FetchModel(const KnownModel& model, const FetchOptions& options) {
   std::string how = "there already";
   try {
     if (options.force) throw Error(ErrorKind::kIo, "fetched again");
@@ -140,7 +140,7 @@ void FetchModel(const KnownModel& model, const Options& options) {
 
 std::string LastOf(const std::string& hub) { return hub.substr(hub.find('/') + 1); }
 
-void FetchOne(const std::string& name, const Options& options) {
+void FetchOne(const std::string& name, const FetchOptions& options) {
   if (const KnownModel* model = FindKnown(name)) return FetchModel(*model, options);
   std::vector<std::string> known = ListTasks();
   for (const TaskFamily& family : ListFamilies()) {
@@ -167,7 +167,7 @@ void FetchOne(const std::string& name, const Options& options) {
        "", "", near.empty() ? "tnbench list models, tnbench list tasks" : "did you mean '" + near + "'?"});
 }
 
-int Fetch(const Options& options) {
+int Fetch(const FetchOptions& options) {
   for (const std::string& name : options.names) FetchOne(name, options);
   return 0;
 }
@@ -175,7 +175,7 @@ int Fetch(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareFetch(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FetchOptions>();
   command
       .Add("names", options->names, "known models, tasks (their data), or owner/name of a model on the hub")
       .Required();

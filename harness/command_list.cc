@@ -18,7 +18,7 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct ListOptions {
   std::string what, check, data_dir;
   bool json = false;
 };
@@ -210,7 +210,7 @@ void PrintDatasets(const Json& list) {
   }
 }
 
-int CheckTask(const Options& options) {
+int CheckTask(const ListOptions& options) {
   const TaskCheck check = CheckTaskFile(options.check, {.data_dir = options.data_dir});
   for (const std::string& problem : check.problems) std::cerr << "tnbench: error: " << problem << "\n";
   if (!check.problems.empty()) return 2;
@@ -220,7 +220,7 @@ int CheckTask(const Options& options) {
   return 0;
 }
 
-int List(const Options& options) {
+int List(const ListOptions& options) {
   if (!options.check.empty()) {
     if (options.what != "tasks") {
       throw Error(ErrorKind::kUsage, "--check is for task files", "tnbench list tasks --check FILE");
@@ -253,7 +253,7 @@ int List(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareList(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ListOptions>();
   command.Add("what", options->what, "methods, models, tasks or datasets")
       .Required()
       .OneOf({"methods", "models", "tasks", "datasets"});

@@ -9,7 +9,7 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct MergeOptions {
   std::vector<std::string> sources;
   std::string db = "tnbench.db";
 };
@@ -26,7 +26,7 @@ int BringUpToDate(const std::string& db) {
   return 0;
 }
 
-int Merge(const Options& options) {
+int Merge(const MergeOptions& options) {
   if (options.sources.empty()) return BringUpToDate(options.db);
   for (const std::string& source : options.sources)
     Store::OpenReadOnly(source);  // all are there, before the first
@@ -45,7 +45,7 @@ int Merge(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareMerge(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<MergeOptions>();
   command.Add("sources", options->sources,
               "databases whose runs are copied; none: --db is only brought up to date");
   command.Add("--db", options->db, "database that they are copied into; made when absent").ShowDefault();

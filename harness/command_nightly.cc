@@ -15,7 +15,7 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct NightlyOptions {
   std::string suite, summary, junit, accept, reason;
   double max_hours = 0;
   bool no_run = false;
@@ -109,7 +109,7 @@ std::vector<int64_t> NewestRuns(const std::vector<Plan>& plans, const Store& sto
   return chosen;
 }
 
-int Nightly(const Options& options) {
+int Nightly(const NightlyOptions& options) {
   const bool accepting = !options.accept.empty();
   if (accepting != !options.reason.empty()) {
     throw Error(ErrorKind::kUsage, "--accept and --reason go together",
@@ -157,7 +157,7 @@ int Nightly(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareNightly(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<NightlyOptions>();
   options->run = DeclareRunOptions(command);
   command
       .Add("suite", options->suite,

@@ -23,7 +23,7 @@ namespace {
 
 const char kMethods[] = "svd:keep=0.8,svd:keep=0.5,svd:keep=0.2";
 
-struct Options {
+struct ProfileOptions {
   RunOptions run;
   PlaceRequest places;
   std::string data, out, format = "text";
@@ -37,7 +37,7 @@ struct Point {
 };
 
 // The options of tnbench run without those that a profile sets itself.
-std::vector<std::string> Remaining(const Options& options, std::string* methods) {
+std::vector<std::string> Remaining(const ProfileOptions& options, std::string* methods) {
   *methods = kMethods;
   std::vector<std::string> arguments;
   const std::vector<std::string> given = options.run.given();
@@ -66,7 +66,8 @@ Plan BasePlan(std::vector<std::string> arguments) {
   return ExpandCells(std::move(request));
 }
 
-std::vector<Point> PlanPoints(const ModelConfig& config, const std::string& methods, const Options& options) {
+std::vector<Point> PlanPoints(const ModelConfig& config, const std::string& methods,
+                              const ProfileOptions& options) {
   std::vector<Point> points;
   for (const std::string& method : SplitMethodList(methods)) {
     for (const ProfilePlace& place : PlanPlaces(config, method, options.places)) {
@@ -97,7 +98,7 @@ std::string TaskOf(const Plan& plan) {
 }
 
 // Runs the cells; artefacts that were not there before go as soon as they are measured.
-DriverResult Run(const Plan& plan, Store& store, const Options& options) {
+DriverResult Run(const Plan& plan, Store& store, const ProfileOptions& options) {
   std::set<std::string> own;
   int64_t done = 0;
   const auto begin = [&](const PlannedCell& cell) {
@@ -179,7 +180,7 @@ LayerProfile ReadProfile(const Store& store, const Plan& plan, const DriverResul
   return profile;
 }
 
-void AddProxies(const Plan& plan, const std::vector<Point>& points, const Options& options,
+void AddProxies(const Plan& plan, const std::vector<Point>& points, const ProfileOptions& options,
                 LayerProfile& profile) {
   const Subject& subject = *plan.cells.at(0).subject;
   std::vector<CalibrationText> texts;
@@ -201,7 +202,7 @@ void AddProxies(const Plan& plan, const std::vector<Point>& points, const Option
   if (options.data.empty()) profile.notes.push_back("output errors need a text: --data FILE");
 }
 
-void WriteKeep(const ModelConfig& config, const std::string& methods, const Options& options,
+void WriteKeep(const ModelConfig& config, const std::string& methods, const ProfileOptions& options,
                const LayerProfile& profile) {
   const std::string method = SplitMethodList(methods).front();
   const auto keep = KeepOfProfile(profile, SelectLinears(config, method, options.places), options.budget);
@@ -210,7 +211,7 @@ void WriteKeep(const ModelConfig& config, const std::string& methods, const Opti
             << FormatFixed(100 * options.budget, 1) << " % in all\n";
 }
 
-int Profile(const Options& options) {
+int Profile(const ProfileOptions& options) {
   const ReportFormat format = ReportFormatFrom(options.run.json() ? "json" : options.format);
   std::string methods;
   const std::vector<std::string> arguments = Remaining(options, &methods);
@@ -239,7 +240,7 @@ int Profile(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareProfile(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ProfileOptions>();
   options->run = DeclareRunOptions(command);
   command.Add("--by", options->places.by, "what is compressed alone: a layer, a kind of layers, or a block")
       .OneOf({"layer", "kind", "block"})

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kPageWidth = 100;  // characters of footnote size that a page of a paper holds
 
-struct Options {
+struct CommandReportOptions {
   std::string db = "tnbench.db", format = "md", model, method, base, runs, tasks, since, pivot = "method";
   bool json = false, full_names = false;
   double alpha = 0.05;
@@ -32,7 +32,7 @@ std::vector<int64_t> RunIds(const std::string& text) {
   return ids;
 }
 
-int Report(const Options& options) {
+int Report(const CommandReportOptions& options) {
   const ReportFormat format = options.json ? ReportFormat::kJson : ReportFormatFrom(options.format);
   ReportOptions report;
   report.filter.model = options.model;
@@ -57,7 +57,7 @@ int Report(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareReport(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CommandReportOptions>();
   command.Add("--db", options->db, "results database").ShowDefault();
   command.Add("--format", options->format, "md, text, csv, json or latex").ShowDefault();
   command.Flag("--json", options->json, "short for --format json");

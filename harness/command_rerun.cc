@@ -14,7 +14,7 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct RerunOptions {
   int64_t run = 0;
   std::string db = "tnbench.db", data_dir, phases;
   double tolerance = 1e-3;
@@ -88,7 +88,7 @@ std::optional<int64_t> MaxLengthOf(const Store& store, const RunView& view) {
   return used < own ? std::optional(used) : std::nullopt;
 }
 
-RunRequest RequestOf(const Store& store, const RunView& view, const Options& options) {
+RunRequest RequestOf(const Store& store, const RunView& view, const RerunOptions& options) {
   RunRequest request = FromCommand(view);
   const Json& settings = view.cell.settings;
   const std::string where = "the run's settings";
@@ -162,7 +162,7 @@ void SetBase(const RunView& view, Plan& plan, Store& store) {
   }
 }
 
-int Rerun(const Options& options) {
+int Rerun(const RerunOptions& options) {
   if (!(options.tolerance >= 0)) {
     throw Error(ErrorKind::kUsage, {"value out of range", "0 or more", "", "--tolerance", ""});
   }
@@ -195,7 +195,7 @@ int Rerun(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareRerun(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RerunOptions>();
   command.Add("run", options->run, "run number").Required();
   command.Add("--db", options->db, "results database").ShowDefault();
   command.Add("--data-dir", options->data_dir, "folder of the datasets (default: as the run had it)");

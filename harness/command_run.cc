@@ -13,7 +13,7 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct CommandRunOptions {
   RunRequest request;
   std::string models = "smollm2-135m", tasks, phases, weights = "checkpoint", db = "tnbench.db";
   std::string data_dir, artefacts, drift_text;
@@ -29,7 +29,7 @@ void PrintReport(const Store& store, const std::vector<int64_t>& runs, const std
   std::cout << RenderReport(store, report, json ? ReportFormat::kJson : ReportFormat::kMarkdown);
 }
 
-RunRequest RequestOf(const Options& options) {
+RunRequest RequestOf(const CommandRunOptions& options) {
   RunRequest request = options.request;
   request.models = SplitList(options.models, "--model");
   request.tasks = SplitList(options.tasks, "--tasks");
@@ -42,7 +42,7 @@ RunRequest RequestOf(const Options& options) {
   return request;
 }
 
-int Run(const Options& options) {
+int Run(const CommandRunOptions& options) {
   RunRequest request = RequestOf(options);
   request.command = CommandLine();
   const Plan plan = ExpandCells(request);
@@ -53,7 +53,7 @@ int Run(const Options& options) {
   return result.failed ? 1 : 0;
 }
 
-int RunRescore(const Options& options, RescoreRequest request) {
+int RunRescore(const CommandRunOptions& options, RescoreRequest request) {
   request.data_dir = options.data_dir;
   request.command = CommandLine();
   Store::OpenReadOnly(options.db);  // a new file would hold no run
@@ -62,8 +62,8 @@ int RunRescore(const Options& options, RescoreRequest request) {
   return 0;
 }
 
-std::shared_ptr<Options> Declare(OptionList& command) {
-  auto options = std::make_shared<Options>();
+std::shared_ptr<CommandRunOptions> Declare(OptionList& command) {
+  auto options = std::make_shared<CommandRunOptions>();
   RunRequest& request = options->request;
   command.Add("--method", request.methods, "methods, comma-separated (tnbench list methods)").ShowDefault();
   command.Add("--model", options->models, "names or paths, comma-separated (tnbench list models)")
@@ -172,7 +172,7 @@ RunOptions DeclareRunOptions(OptionList& command) {
 }
 
 RunRequest ParseRunArguments(const std::vector<std::string>& arguments, const std::string& where) {
-  std::shared_ptr<Options> options;
+  std::shared_ptr<CommandRunOptions> options;
   ParseOptions(
       arguments, [&](OptionList& command) { options = Declare(command); }, where, "tnbench run");
   RunRequest request = RequestOf(*options);

@@ -15,7 +15,7 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct ShowOptions {
   std::string what, name;  // a run's number, or "task" and its name
   std::string db = "tnbench.db", task, data_dir, model;
   std::optional<int64_t> num_fewshot, max_length;
@@ -43,7 +43,7 @@ Reader OpenTokenizer(const std::string& model, std::optional<int64_t> max_length
 }
 
 // A document as the model sees it.
-int ShowPrompt(const Options& options) {
+int ShowPrompt(const ShowOptions& options) {
   const Task task(LoadTaskSpec(options.task),
                   {.data_dir = options.data_dir, .num_fewshot = options.num_fewshot});
   if (options.doc < 0 || options.doc >= static_cast<int64_t>(task.size())) {
@@ -70,9 +70,9 @@ int ShowPrompt(const Options& options) {
   return 0;
 }
 
-int Show(const Options& options) {
+int Show(const ShowOptions& options) {
   if (options.what == "task" && options.task.empty() && !options.name.empty()) {
-    Options named = options;
+    ShowOptions named = options;
     named.task = options.name;
     return ShowPrompt(named);
   }
@@ -98,7 +98,7 @@ int Show(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareShow(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ShowOptions>();
   command.Add("what", options->what, "run number, or the word task").ShownAs("RUN|task");
   command.Add("name", options->name, "with task: its name or file").ShownAs("NAME");
   command.Add("--db", options->db, "results database").ShowDefault();

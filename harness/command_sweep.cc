@@ -12,7 +12,7 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct SweepOptions {
   std::string spec;
   double max_hours = 0;
   bool dry_run = false;
@@ -20,7 +20,7 @@ struct Options {
 };
 
 // The blocks of the file; without one, a single block made of the other options alone.
-std::vector<RunRequest> Requests(const Options& options) {
+std::vector<RunRequest> Requests(const SweepOptions& options) {
   const std::vector<std::string> extra = options.run.given();
   if (options.spec.empty()) {
     if (extra.empty()) {
@@ -38,7 +38,7 @@ std::vector<RunRequest> Requests(const Options& options) {
   return SweepRequests(Require<Json>(spec, "cells", options.spec), extra, options.spec);
 }
 
-int DryRun(const Options& options, const std::vector<Plan>& plans) {
+int DryRun(const SweepOptions& options, const std::vector<Plan>& plans) {
   std::optional<Store> store;
   if (std::filesystem::exists(options.run.db())) store.emplace(Store::OpenReadOnly(options.run.db()));
   std::vector<CellEstimate> cells;
@@ -53,7 +53,7 @@ int DryRun(const Options& options, const std::vector<Plan>& plans) {
   return 0;
 }
 
-int Sweep(const Options& options) {
+int Sweep(const SweepOptions& options) {
   if (!(options.max_hours >= 0)) {
     throw Error(ErrorKind::kUsage,
                 {"value out of range", "0 (no limit) or more hours", "", "--max-hours", ""});
@@ -86,7 +86,7 @@ int Sweep(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareSweep(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SweepOptions>();
   options->run = DeclareRunOptions(command);
   command.Add("spec", options->spec, "sweep file (JSON); further options apply to all its blocks, and win");
   command.Add("--max-hours", options->max_hours, "no new cell begins after this; 0: no limit").ShowDefault();

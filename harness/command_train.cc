@@ -14,7 +14,7 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct TrainOptions {
   std::string recipe, output, data_dir, dtype = "bf16";
   std::optional<int64_t> tokens;
   int threads = 0;
@@ -42,7 +42,7 @@ void Print(const Json& summary) {
        "loss " + number("held_out_loss", 4) + ", next token right " + number("held_out_accuracy", 4));
 }
 
-int Train(const Options& options) {
+int Train(const TrainOptions& options) {
   if (options.threads < 0 || options.threads > 1024)
     throw Error(ErrorKind::kUsage,
                 {"value out of range", "0 to 1024", std::to_string(options.threads), "--threads", ""});
@@ -76,7 +76,7 @@ int Train(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareTrain(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TrainOptions>();
   command.Add("recipe", options->recipe, "a JSON file (docs/training.md)").Required();
   command.Add("--output", options->output, "folder to write the model to (default: the recipe's name)");
   command.Add("--data-dir", options->data_dir, "folder of the texts");

@@ -13,7 +13,7 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct VerifyOptions {
   const VerificationEntry* chosen = nullptr;
   Verification verification;
   std::string db = "tnbench.db";
@@ -51,7 +51,7 @@ Table TableOf(const std::string& name, const Findings& findings) {
   return table;
 }
 
-int Verify(const Options& options) {
+int Verify(const VerifyOptions& options) {
   const std::string name = options.chosen->name;
   Store store = Store::Open(options.db);  // before the work: it may not be writable
   Findings findings = options.verification();
@@ -79,7 +79,7 @@ int Verify(const Options& options) {
 }  // namespace
 
 std::function<int()> DeclareVerify(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VerifyOptions>();
   command.Add("--db", options->db, "results database that keeps what was found").ShowDefault();
   command.Flag("--json", options->json, "print the table as JSON");
   for (const VerificationEntry& entry : Verifications()) {

@@ -10,6 +10,8 @@
 #include <set>
 #include <tuple>
 
+#include "base/stopwatch.h"
+
 namespace tnb {
 namespace {
 
@@ -33,9 +35,9 @@ struct Timed {
   Json rows = Json::array();
 
   double Run() const {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     const at::Tensor y = linear->Forward(x, execution);
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return SecondsSince(start);
   }
 };
 
@@ -85,10 +87,10 @@ void TimeLinears(const Model& model, int64_t tokens, int repetitions, int64_t se
   }
   const auto total = static_cast<int64_t>(timings.size()) * (1 + repetitions);
   int64_t done = 0;
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   for (int repetition = -1; repetition < repetitions; ++repetition) {
-    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-    if (repetition > 0 && taken.count() > kBudgetSeconds) break;
+    const double taken = SecondsSince(start);
+    if (repetition > 0 && taken > kBudgetSeconds) break;
     for (Timed& timed : timings) {
       const double seconds = timed.Run();
       emit.Progress("linears", ++done, total, "repetitions");

@@ -24,6 +24,9 @@
 
 namespace tnb {
 
+// Where a field of the spec is, in the errors of phases.
+inline constexpr char kWorkerSpec[] = "the worker's spec";
+
 // Writes messages as JSON lines to a file descriptor. Not thread-safe.
 class Emitter {
  public:

@@ -19,7 +19,6 @@
 namespace tnb {
 namespace {
 
-const char kWhere[] = "the worker's spec";
 constexpr int64_t kBatchTokens = 1024;
 constexpr int64_t kLogitRows = 64;  // made at a time
 constexpr int kDriftVersion = 1;    // raised when the same text may yield other numbers than before
@@ -72,30 +71,31 @@ struct Drift {
 };
 
 Drift ReadSpec(const Json& spec, const ArtefactInfo& info) {
-  const Json asked = Require<Json>(spec, "drift", kWhere), settings = Require<Json>(spec, "settings", kWhere);
+  const Json asked = Require<Json>(spec, "drift", kWorkerSpec),
+             settings = Require<Json>(spec, "settings", kWorkerSpec);
   Drift drift;
-  drift.text = LoadDriftText(Require<std::string>(asked, "text", kWhere),
-                             Require<std::string>(asked, "data_dir", kWhere));
-  if (drift.text.sha256 != Require<std::string>(settings, "text", kWhere)) {
+  drift.text = LoadDriftText(Require<std::string>(asked, "text", kWorkerSpec),
+                             Require<std::string>(asked, "data_dir", kWorkerSpec));
+  if (drift.text.sha256 != Require<std::string>(settings, "text", kWorkerSpec)) {
     throw Error(ErrorKind::kData,
                 {"the text changed while it was being measured", "", "", drift.text.path, ""});
   }
   const std::unique_ptr<Tokenizer> tokenizer = LoadTokenizer(info.source.tokenizer);
-  drift.windows = DriftWindows(drift.text, *tokenizer, Require<int64_t>(settings, "tokens", kWhere),
+  drift.windows = DriftWindows(drift.text, *tokenizer, Require<int64_t>(settings, "tokens", kWorkerSpec),
                                info.config.context_length);
   const auto length = static_cast<int64_t>(drift.windows.at(0).size()) - 1;
   drift.rows = length * static_cast<int64_t>(drift.windows.size());
   drift.vocabulary = info.config.vocabulary_size;
   drift.key = {{"drift_version", kDriftVersion},
-               {"base", Require<std::string>(settings, "base", kWhere)},
+               {"base", Require<std::string>(settings, "base", kWorkerSpec)},
                {"text", drift.text.name},
                {"text_sha256", drift.text.sha256},
                {"tokenizer", tokenizer->ContentHash()},
                {"prefix", tokenizer->PrefixToken()},
                {"window", length},
                {"windows", drift.windows.size()},
-               {"device", Require<std::string>(settings, "device", kWhere)}};
-  drift.file = Require<std::string>(asked, "folder", kWhere);
+               {"device", Require<std::string>(settings, "device", kWorkerSpec)}};
+  drift.file = Require<std::string>(asked, "folder", kWorkerSpec);
   drift.file /= "base-logits-" + Sha256Hex(drift.key.dump()).substr(0, 32) + ".safetensors";
   return drift;
 }
@@ -138,11 +138,12 @@ void EmitMetrics(const Drift& drift, const std::vector<TokenDrift>& tokens, Emit
 
 void RunDrift(const Json& spec, Emitter& emit) {
   CheckArtefact(spec);
-  const auto own = Require<Json>(spec, "artefact", kWhere), base = Require<Json>(spec, "base", kWhere);
-  const ArtefactInfo info = ReadArtefactInfo(Require<std::string>(own, "path", kWhere));
+  const auto own = Require<Json>(spec, "artefact", kWorkerSpec),
+             base = Require<Json>(spec, "base", kWorkerSpec);
+  const ArtefactInfo info = ReadArtefactInfo(Require<std::string>(own, "path", kWorkerSpec));
   if (info.source.random_weights) throw NotMeasured("random weights predict nothing");
   const Drift drift = ReadSpec(spec, info);
-  std::optional<BaseLogits> kept = OpenKept(drift, Require<bool>(spec, "force", kWhere), emit);
+  std::optional<BaseLogits> kept = OpenKept(drift, Require<bool>(spec, "force", kWorkerSpec), emit);
   if (!kept) {
     const Json base_spec = {{"artefact", base}};
     CheckArtefact(base_spec);

@@ -19,11 +19,9 @@
 namespace tnb {
 namespace {
 
-const char kWhere[] = "the worker's spec";
-
 std::optional<int64_t> MaybeInteger(const Json& spec, const char* key) {
   if (!spec.contains(key) || spec.at(key).is_null()) return std::nullopt;
-  return Require<int64_t>(spec, key, kWhere);
+  return Require<int64_t>(spec, key, kWorkerSpec);
 }
 
 // The artefact as a language model, loaded when it is needed for the first time.
@@ -32,12 +30,12 @@ class LazyModel {
   // `longest`: of the perplexity windows, which may be longer than what other tasks are allowed to see.
   LazyModel(const Json& spec, int64_t context_length, int64_t longest)
       : spec_(spec),
-        info_(ReadArtefactInfo(Require<std::string>(spec.at("artefact"), "path", kWhere))),
+        info_(ReadArtefactInfo(Require<std::string>(spec.at("artefact"), "path", kWorkerSpec))),
         tokenizer_(LoadTokenizer(info_.source.tokenizer)),
         context_length_(context_length),
         longest_(std::min(std::max(context_length, longest), info_.config.context_length)) {
     if (info_.source.random_weights) throw NotMeasured("random weights have no accuracy");
-    if (Optional<bool>(spec, "apply_chat_template", false, kWhere)) {
+    if (Optional<bool>(spec, "apply_chat_template", false, kWorkerSpec)) {
       chat_ = LoadChatTemplate(info_.source.tokenizer, *tokenizer_);
     }
   }
@@ -73,14 +71,14 @@ class LazyModel {
 // builds them in another way measures something else under the same name.
 std::map<size_t, Scores> ReadDone(const Json& done, const std::string& name, const std::vector<Item>& items) {
   std::map<size_t, Scores> scores;
-  for (const Json& entry : Optional<Json>(done, name, Json::array(), kWhere)) {
-    const auto doc = Require<size_t>(entry, "doc", kWhere);
-    if (items.at(doc).prompt_sha256 != Require<std::string>(entry, "prompt_sha256", kWhere)) {
+  for (const Json& entry : Optional<Json>(done, name, Json::array(), kWorkerSpec)) {
+    const auto doc = Require<size_t>(entry, "doc", kWorkerSpec);
+    if (items.at(doc).prompt_sha256 != Require<std::string>(entry, "prompt_sha256", kWorkerSpec)) {
       throw Error(ErrorKind::kData, {"document " + std::to_string(doc) + " of task " + name +
                                          " was asked with another prompt when it was measured",
                                      "", "", "", "another build of tnbench did; --force measures again"});
     }
-    scores[doc] = Require<Scores>(entry, "scores", kWhere);
+    scores[doc] = Require<Scores>(entry, "scores", kWorkerSpec);
   }
   return scores;
 }
@@ -138,23 +136,23 @@ FinishedTask RunOneTask(const Task& task, const Json& expected, const Json& done
 
 void RunQuality(const Json& spec, Emitter& emit) {
   CheckArtefact(spec);
-  const Json settings = Require<Json>(spec, "settings", kWhere);
-  const Json done = Optional<Json>(spec, "done", Json::object(), kWhere);
+  const Json settings = Require<Json>(spec, "settings", kWorkerSpec);
+  const Json done = Optional<Json>(spec, "done", Json::object(), kWorkerSpec);
   const TaskOptions options = {
-      .data_dir = Require<std::string>(spec, "data_dir", kWhere),
+      .data_dir = Require<std::string>(spec, "data_dir", kWorkerSpec),
       .limit = MaybeInteger(spec, "limit"),
       .num_fewshot = MaybeInteger(spec, "num_fewshot"),
       .fewshot_seed = MaybeInteger(spec, "fewshot_seed"),
-      .fewshot_compat = Require<std::string>(spec, "fewshot_compat", kWhere),
-      .system_instruction = Optional<std::string>(spec, "system_instruction", "", kWhere),
-      .fewshot_as_multiturn = Optional<bool>(spec, "fewshot_as_multiturn", false, kWhere)};
-  const auto names = Require<std::vector<std::string>>(spec, "tasks", kWhere);
+      .fewshot_compat = Require<std::string>(spec, "fewshot_compat", kWorkerSpec),
+      .system_instruction = Optional<std::string>(spec, "system_instruction", "", kWorkerSpec),
+      .fewshot_as_multiturn = Optional<bool>(spec, "fewshot_as_multiturn", false, kWorkerSpec)};
+  const auto names = Require<std::vector<std::string>>(spec, "tasks", kWorkerSpec);
   int64_t longest = 0;
   for (const std::string& name : names) {
     if (const TaskSpec task = LoadTaskSpec(name); task.window)
       longest = std::max(longest, task.window->length);
   }
-  LazyModel model(spec, Require<int64_t>(settings, "context_length", kWhere), longest);
+  LazyModel model(spec, Require<int64_t>(settings, "context_length", kWorkerSpec), longest);
   TrainedOverlap overlap(spec);
   std::map<std::string, FinishedTask> finished;
   for (size_t i = 0; i < names.size(); ++i) {

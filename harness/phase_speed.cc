@@ -2,11 +2,11 @@
 // (one token at a time after a short prompt). Token ids are random with a fixed seed: speed does not depend
 // on them. The file has been read once for its hash, so loading is from the system's file cache.
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <optional>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "harness/linear_times.h"
 #include "harness/load.h"
 #include "harness/measure.h"
@@ -17,8 +17,6 @@
 namespace tnb {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int kVariantRepetitions =
     2;  // of contracted and rebuilt, which are shown beside the automatic choice
 constexpr int kLinearRepetitions = 3;      // of single linears
@@ -26,10 +24,6 @@ constexpr double kSlowDecodeSeconds = 10;  // beyond, rebuilt decoding is timed 
 constexpr int64_t kShortDecode = 4;
 // For the repetitions of one timing, so that a model with billions of parameters takes minutes and not hours.
 constexpr double kBudget = 60, kVariantBudget = 20;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 struct Sizes {
   std::vector<int64_t> prefill;

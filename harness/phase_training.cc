@@ -3,11 +3,11 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 
-#include <chrono>
 #include <functional>
 #include <optional>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "harness/load.h"
 #include "harness/measure.h"
 #include "harness/memory.h"
@@ -22,12 +22,12 @@ struct StepTimes {
   double Step() const { return data + forward + backward + optimizer; }
 };
 
-struct Part {
+struct TrainingPart {
   const char* name;
   double (*seconds)(const StepTimes&);
 };
 
-const Part kParts[] = {
+const TrainingPart kParts[] = {
     {"data_ms", [](const StepTimes& step) { return step.data; }},
     {"forward_ms", [](const StepTimes& step) { return step.forward; }},
     {"backward_ms", [](const StepTimes& step) { return step.backward; }},
@@ -46,9 +46,9 @@ Trainer MakeTrainer(const Model& model, bool bf16) {
 
 StepTimes TimeStep(Trainer& trainer, const PackedDocuments& data, int64_t batch) {
   StepTimes times;
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   const TrainingBatch tokens = data.Batch(trainer.step(), batch);
-  times.data = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  times.data = SecondsSince(start);
   const StepReport report = trainer.Step({tokens});
   times.forward = report.forward_seconds;
   times.backward = report.backward_seconds;
@@ -58,7 +58,7 @@ StepTimes TimeStep(Trainer& trainer, const PackedDocuments& data, int64_t batch)
 
 void EmitTimes(Emitter& emit, const std::string& variant, const std::vector<StepTimes>& times,
                int64_t tokens) {
-  for (const Part& part : kParts) {
+  for (const TrainingPart& part : kParts) {
     std::vector<Sample> samples;
     for (const StepTimes& step : times) {
       samples.push_back({.seconds = part.seconds(step), .value = 1e3 * part.seconds(step)});

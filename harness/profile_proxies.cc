@@ -27,21 +27,6 @@ double EffectiveRank(const at::Tensor& w) {
   return std::exp(entropy) / static_cast<double>(std::min(w.size(0), w.size(1)));
 }
 
-// A worker's messages have no reader here.
-class Silence {
- public:
-  Silence() : descriptor_(::open("/dev/null", O_WRONLY | O_CLOEXEC)), emit(descriptor_) {}
-  ~Silence() { ::close(descriptor_); }
-  Silence(const Silence&) = delete;
-  Silence& operator=(const Silence&) = delete;
-
- private:
-  int descriptor_;
-
- public:
-  Emitter emit;
-};
-
 }  // namespace
 
 EffectiveRanks EffectiveRanksOf(const at::Tensor& w) {
@@ -53,6 +38,21 @@ EffectiveRanks EffectiveRanksOf(const at::Tensor& w) {
 }
 
 struct ProfileProxies::State {
+  // A worker's messages have no reader here.
+  class Silence {
+   public:
+    Silence() : descriptor_(::open("/dev/null", O_WRONLY | O_CLOEXEC)), emit(descriptor_) {}
+    ~Silence() { ::close(descriptor_); }
+    Silence(const Silence&) = delete;
+    Silence& operator=(const Silence&) = delete;
+
+   private:
+    int descriptor_;
+
+   public:
+    Emitter emit;
+  };
+
   State(const ModelConfig& config, const ModelSource& source)
       : plain(ParseRecipe("fp32")), supply(config, source, 0, plain) {}
 

@@ -169,14 +169,14 @@ double Tolerance(const Model& model) {
   return tolerance;
 }
 
-struct Options {
+struct VerifyInvarianceOptions {
   std::string models = "smollm2-135m", methods = "fp32,bf16,int8,int4", weights = "checkpoint";
   int64_t seed = 0;
   int threads = 0;
 };
 
 std::vector<MeasurementRow> VerifyModel(const Model& model, const std::string& subject,
-                                        const Options& options) {
+                                        const VerifyInvarianceOptions& options) {
   const int most = options.threads > 0 ? options.threads : std::max(2, Threads());
   const double tolerance = Tolerance(model);
   Prober prober(model, options.seed);
@@ -207,7 +207,7 @@ std::vector<MeasurementRow> VerifyModel(const Model& model, const std::string& s
   return rows;
 }
 
-Findings VerifyInvariance(const Options& options) {
+Findings VerifyInvariance(const VerifyInvarianceOptions& options) {
   RunRequest request = {.methods = options.methods, .phases = {"compress"}};
   request.models = SplitList(options.models, "--model");
   request.seed = options.seed;
@@ -252,7 +252,7 @@ Findings VerifyInvariance(const Options& options) {
 }  // namespace
 
 Verification DeclareInvariance(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VerifyInvarianceOptions>();
   command.Add("--model", options->models, "names or paths, comma-separated").ShowDefault();
   command.Add("--method", options->methods, "methods without calibration, comma-separated").ShowDefault();
   command.Add("--weights", options->weights, "checkpoint, or random weights in the model's shape")

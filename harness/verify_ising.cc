@@ -15,7 +15,7 @@
 namespace tnb {
 namespace {
 
-struct Options {
+struct VerifyIsingOptions {
   int qubits = 127, steps = 5;
   std::vector<int> chi = {2, 4, 8, 16, 32};
   std::optional<int> site;
@@ -43,7 +43,7 @@ struct Curves {
 
 Cell Number(double value, int decimals) { return {.text = FormatFixed(value, decimals), .value = value}; }
 
-Table CurveTable(const Options& options, const Curves& curves) {
+Table CurveTable(const VerifyIsingOptions& options, const Curves& curves) {
   Table table;
   table.caption = curves.observable + " after " + std::to_string(options.steps) + " steps on " +
                   std::to_string(options.qubits) + " qubits";
@@ -63,7 +63,7 @@ Table CurveTable(const Options& options, const Curves& curves) {
   return table;
 }
 
-Table ConvergenceTable(const Options& options, const Curves& curves) {
+Table ConvergenceTable(const VerifyIsingOptions& options, const Curves& curves) {
   Table table;
   const std::string truth =
       curves.reference ? "published" : std::string("chi ") + std::to_string(curves.points.back()[0].chi);
@@ -95,7 +95,7 @@ Table ConvergenceTable(const Options& options, const Curves& curves) {
   return table;
 }
 
-LinePlot PlotOf(const Options& options, const Curves& curves) {
+LinePlot PlotOf(const VerifyIsingOptions& options, const Curves& curves) {
   LinePlot plot{
       .title = CurveTable(options, curves).caption, .x_label = "theta / pi", .y_label = curves.observable};
   const auto add = [&](const std::string& name, bool marks, const std::function<double(int)>& value) {
@@ -115,7 +115,7 @@ LinePlot PlotOf(const Options& options, const Curves& curves) {
 }
 
 // One row a bond dimension. Only where the simulation is exact its difference has a limit.
-std::vector<MeasurementRow> RowsOf(const Options& options, const Curves& curves) {
+std::vector<MeasurementRow> RowsOf(const VerifyIsingOptions& options, const Curves& curves) {
   std::vector<MeasurementRow> rows;
   const auto& reference = curves.reference;
   for (const auto& curve : curves.points) {
@@ -141,7 +141,7 @@ std::vector<MeasurementRow> RowsOf(const Options& options, const Curves& curves)
   return rows;
 }
 
-Findings Verify(Options options) {
+Findings Verify(VerifyIsingOptions options) {
   const Lattice lattice = HeavyHexOf(options.qubits);
   if (options.site && *options.site >= lattice.sites) {
     throw Error(ErrorKind::kUsage, {"no such qubit", std::string("0 to ") + std::to_string(lattice.sites - 1),
@@ -169,7 +169,7 @@ Findings Verify(Options options) {
 }  // namespace
 
 Verification DeclareIsing(OptionList& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VerifyIsingOptions>();
   command.Add("--qubits", options->qubits, "heavy-hexagon lattice: 23, 65, 127, 433, 1121 ...").ShowDefault();
   command.Add("--steps", options->steps, "steps of the circuit; up to 5 are exact at chi 2^steps")
       .Between(1, 100)

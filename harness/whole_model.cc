@@ -1,9 +1,9 @@
 #include "harness/whole_model.h"
 
-#include <chrono>
 #include <map>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "harness/memory.h"
 #include "harness/weight_supply.h"
 
@@ -55,7 +55,7 @@ void WholeModelWork::Apply(Recipe& recipe, size_t first, Model& model, const Mod
                            CalibrationService& texts, Emitter& emit, const Sink& sink) {
   for (size_t begin = first; begin < recipe.stages.size();) {
     const RecipeStage& stage = recipe.stages[begin];
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     WholeModelContext context;
     context.original = original;
     context.text = [&](const std::string& name) { return texts.Training(name); };
@@ -76,8 +76,7 @@ void WholeModelWork::Apply(Recipe& recipe, size_t first, Model& model, const Mod
       throw Error(error.kind(), more);
     }
     detail["control"] = ControlRecipe(recipe);
-    sink.stage(begin, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
-               detail);
+    sink.stage(begin, SecondsSince(start), detail);
     const StageRange range = LinearStages(recipe, begin + 1);
     if (range.end > range.begin) {
       const ModelParts parts = PartsOf(model);

@@ -8,19 +8,17 @@
 
 #include <boost/process.hpp>
 #include <cerrno>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <optional>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 
 namespace tnb {
 namespace {
 
 namespace bp = boost::process;
-using Clock = std::chrono::steady_clock;
-
 constexpr size_t kKeptLog = 8192;              // bytes of standard error that are worth storing
 constexpr size_t kLongestMessage = 256 << 20;  // a worker that says more without a line break is broken
 
@@ -178,7 +176,7 @@ bool InterruptGuard::Interrupted() {
 WorkerOutcome RunWorkerProcess(const std::string& phase, const Json& spec, double timeout,
                                InterruptGuard& guard, const std::function<void(const Json&)>& sink) {
   const auto start = Clock::now();
-  const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  const auto elapsed = [&] { return SecondsSince(start); };
   bp::pipe input, output, errors;
   Process process(phase, input, output, errors);
   ReadEnd messages_end(output), errors_end(errors);

@@ -3,18 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <chrono>
 #include <random>
 #include <utility>
 
+#include "base/stopwatch.h"
+
 namespace tnb {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Waits for the device and keeps the computation from being left out.
 void Use(const at::Tensor& logits) { logits.argmax(-1).item<int64_t>(); }

@@ -1,9 +1,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "base/stopwatch.h"
 #include "methods/recipe.h"
 
 namespace tnb {
@@ -244,13 +244,13 @@ std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot, St
     LayerOutcome outcome;
     outcome.stage = i;
     outcome.name = slot.name;
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     try {
       outcome.report = ApplyStage(stage, slot);
     } catch (const Error& error) {
       Rethrow(error, slot, stage);
     }
-    outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    outcome.seconds = SecondsSince(start);
     slot.touched = true;
     outcome.format = slot.linear->Describe();
     outcome.rows = slot.linear->out_features();

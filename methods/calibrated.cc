@@ -1,5 +1,7 @@
 #include "methods/calibrated.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -145,6 +147,23 @@ void CheckOneMatrix(const LinearSlot& slot, const std::string& stage) {
       {stage + " needs the inputs of a matrix, and those of a factorized linear's pieces are not known",
        "a dense linear", slot.linear->Describe(), "",
        "put it before the factorizing stage, or restrict it with @untouched"});
+}
+
+at::Tensor InverseFactor(const at::Tensor& m, double damping) {
+  const at::Tensor h = m.to(at::kDouble);
+  if (!at::isfinite(h).all().item<bool>()) {
+    throw Error(ErrorKind::kData, {"a covariance is not finite", "", "", "", "check the calibration text"});
+  }
+  const double mean = h.diagonal().mean().item<double>();
+  const at::Tensor identity = at::eye(h.size(0), h.options());
+  for (double ridge = damping; ridge < 1e6; ridge = std::max(2 * ridge, 1e-6)) {
+    const auto [lower, failed] = at::linalg_cholesky_ex(h + identity * (ridge * mean));
+    if (failed.item<int>() != 0) continue;
+    const auto [upper, singular] = at::linalg_cholesky_ex(at::cholesky_inverse(lower), true);
+    if (singular.item<int>() == 0) return upper.to(at::kFloat).contiguous();
+  }
+  throw Error(ErrorKind::kData,
+              {"a covariance cannot be made positive definite", "", "", "", "check the calibration text"});
 }
 
 }  // namespace tnb

@@ -26,6 +26,10 @@ class Calibrated {
   std::shared_ptr<const Statistics> statistics_;
 };
 
+// Upper triangular U with Uᵀ U = (m + damping * mean(diagonal) I)⁻¹, fp32; computed in fp64. A matrix that is not positive
+// definite even so gets more damping. Error{kData} when nothing helps, or when m is not finite.
+at::Tensor InverseFactor(const at::Tensor& m, double damping);
+
 // A stage that changes every linear by itself, knowing its inputs: those that it gets from the blocks as they
 // are changed so far (feed=compressed), or from the dense model (feed=dense).
 class FedStage : public Stage {

@@ -176,6 +176,12 @@ class WholeModelStage : public Stage {
   LinearReport Apply(LinearSlot&) const final { return {}; }
 };
 
+// The maker of a stage that is constructed from its values.
+template <typename T>
+std::unique_ptr<Stage> MakeStage(const StageValues& values) {
+  return std::make_unique<T>(values);
+}
+
 // Name, description and maker of a stage: one entry of the list in registry.cc.
 struct StageEntry {
   StageDescription description;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <exception>
 #include <mutex>
 #include <numbers>
@@ -10,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/stopwatch.h"
 #include "verify/graph_peps.h"
 #include "verify/ising_reference_json.h"
 
@@ -18,7 +18,7 @@ namespace tnb {
 double IsingAngle(int m) { return m * std::numbers::pi / 32; }
 
 IsingPoint RunKickedIsing(const Lattice& lattice, int steps, int m, int chi, std::optional<int> site) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   GraphPeps state(lattice, chi);
   for (int step = 0; step < steps; ++step) {
     state.RotateX(IsingAngle(m));
@@ -28,7 +28,7 @@ IsingPoint RunKickedIsing(const Lattice& lattice, int steps, int m, int chi, std
   point.value = site ? state.Z(*site) : state.MeanZ();
   point.largest_bond = state.LargestBond();
   point.largest_discarded = state.largest_discarded();
-  point.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  point.seconds = SecondsSince(start);
   return point;
 }
 

@@ -39,7 +39,7 @@ class FoldNormsStage : public RewritingStage {
   }
 };
 
-std::unique_ptr<Stage> Make(const StageValues&) { return std::make_unique<FoldNormsStage>(); }
+std::unique_ptr<Stage> MakeFoldNorms(const StageValues&) { return std::make_unique<FoldNormsStage>(); }
 
 }  // namespace
 
@@ -56,7 +56,7 @@ StageEntry FoldNormsEntry() {
   description.selector = "all";
   description.takes_embedding = true;
   description.reference = "SliceGPT (arXiv 2401.15024), section 3.2";
-  return {description, &Make};
+  return {description, &MakeFoldNorms};
 }
 
 }  // namespace tnb

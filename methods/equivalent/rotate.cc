@@ -66,8 +66,6 @@ class RotateStage : public RewritingStage {
   uint64_t seed_;
 };
 
-std::unique_ptr<Stage> Make(const StageValues& values) { return std::make_unique<RotateStage>(values); }
-
 }  // namespace
 
 std::shared_ptr<const Checkpoint> Rotate(std::shared_ptr<const Checkpoint> source, uint64_t seed) {
@@ -86,7 +84,7 @@ StageEntry RotateEntry() {
   description.selector = "all";
   description.takes_embedding = true;
   description.reference = "QuaRot (arXiv 2404.00456), SpinQuant (arXiv 2405.16406); rotation not learned";
-  return {description, &Make};
+  return {description, &MakeStage<RotateStage>};
 }
 
 }  // namespace tnb

@@ -6,7 +6,7 @@
 namespace tnb {
 namespace {
 
-std::unique_ptr<Stage> Make(const StageValues& values) {
+std::unique_ptr<Stage> MakeKron(const StageValues& values) {
   FactorizerOptions options = OptionsFrom(values, "terms");
   const std::string text = values.Text("legs");
   const ChainOptions chain{.closing = 1, .sweeps = 0, .size_name = "terms"};
@@ -36,7 +36,7 @@ StageEntry KronEntry() {
        {}});
   AddPermutation(description.parameters);
   AddWhitening(description.parameters);
-  return {description, &Make};
+  return {description, &MakeKron};
 }
 
 }  // namespace tnb

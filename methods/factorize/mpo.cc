@@ -7,7 +7,7 @@
 namespace tnb {
 namespace {
 
-std::unique_ptr<Stage> Make(const StageValues& values) {
+std::unique_ptr<Stage> MakeMpo(const StageValues& values) {
   FactorizerOptions options = OptionsFrom(values, "chi");
   const int64_t cores = values.Integer("cores");
   const std::string text = values.Text("legs");
@@ -65,7 +65,7 @@ StageEntry MpoEntry() {
        "0"});
   AddPermutation(description.parameters);
   AddWhitening(description.parameters);
-  return {description, &Make};
+  return {description, &MakeMpo};
 }
 
 }  // namespace tnb

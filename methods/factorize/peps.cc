@@ -165,7 +165,7 @@ NetworkCut PepsForm::CutTo(const at::Tensor& matrix, int64_t bond, double norm) 
 
 namespace {
 
-std::unique_ptr<Stage> Make(const StageValues& values) {
+std::unique_ptr<Stage> MakePeps(const StageValues& values) {
   FactorizerOptions options = OptionsFrom(values, "bond");
   const int64_t columns = values.Integer("columns");
   const std::string text = values.Text("legs");
@@ -197,7 +197,7 @@ StageEntry PepsEntry() {
       {"sweeps", Type::kInteger, "2", "rounds of alternating least squares", 0, 100, {}});
   AddPermutation(description.parameters);
   AddWhitening(description.parameters);
-  return {description, &Make};
+  return {description, &MakePeps};
 }
 
 }  // namespace tnb

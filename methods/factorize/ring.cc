@@ -6,7 +6,7 @@
 namespace tnb {
 namespace {
 
-std::unique_ptr<Stage> Make(const StageValues& values) {
+std::unique_ptr<Stage> MakeRing(const StageValues& values) {
   FactorizerOptions options = OptionsFrom(values, "chi");
   const int64_t cores = values.Integer("cores");
   const std::string text = values.Text("legs");
@@ -38,7 +38,7 @@ StageEntry RingEntry() {
   AddSweeps(description.parameters);
   AddPermutation(description.parameters);
   AddWhitening(description.parameters);
-  return {description, &Make};
+  return {description, &MakeRing};
 }
 
 }  // namespace tnb

@@ -6,7 +6,7 @@
 namespace tnb {
 namespace {
 
-std::unique_ptr<Stage> Make(const StageValues& values) {
+std::unique_ptr<Stage> MakeSaten(const StageValues& values) {
   FactorizerOptions options = OptionsFrom(values, "chi");
   options.sparse.two_of_four = values.Text("pattern") == "2:4";
   if (!options.sparse.two_of_four) options.sparse.density = values.Real("density");
@@ -49,7 +49,7 @@ StageEntry SatenEntry() {
   AddSweeps(description.parameters);
   AddPermutation(description.parameters);
   AddWhitening(description.parameters);
-  return {description, &Make};
+  return {description, &MakeSaten};
 }
 
 }  // namespace tnb

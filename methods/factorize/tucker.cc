@@ -278,7 +278,7 @@ std::pair<Legs, std::vector<bool>> HeadModes(const LinearSlot& slot, int64_t row
   }
 }
 
-std::unique_ptr<Stage> Make(const StageValues& values) {
+std::unique_ptr<Stage> MakeTucker(const StageValues& values) {
   FactorizerOptions options = OptionsFrom(values, "rank");
   const std::string modes = values.Text("modes");
   const int64_t head = values.Has("head_size") ? values.Integer("head_size") : 0;
@@ -316,7 +316,7 @@ StageEntry TuckerEntry() {
       {"head_size", Type::kInteger, "64", "rows or columns of a head", 1, 1e6, {}, "modes=heads"});
   description.parameters.push_back({"sweeps", Type::kInteger, "2", "rounds of HOOI", 0, 100, {}});
   AddWhitening(description.parameters);
-  return {description, &Make};
+  return {description, &MakeTucker};
 }
 
 }  // namespace tnb

@@ -57,8 +57,6 @@ class LayerDrop : public Stage {
   std::set<int64_t> dropped_;
 };
 
-std::unique_ptr<Stage> Make(const StageValues& values) { return std::make_unique<LayerDrop>(values); }
-
 }  // namespace
 
 StageEntry LayerDropEntry() {
@@ -73,7 +71,7 @@ StageEntry LayerDropEntry() {
   AddCalibration(description.parameters, "");
   description.selector = "attn/mlp";
   description.reference = "block influence as in ShortGPT, arXiv 2403.03853";
-  return {description, &Make};
+  return {description, &MakeStage<LayerDrop>};
 }
 
 }  // namespace tnb

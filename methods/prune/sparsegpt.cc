@@ -14,18 +14,6 @@
 namespace tnb {
 namespace {
 
-// Upper triangular U with Uᵀ U = (H + ridge * mean(diag H) I)^-1, fp32.
-at::Tensor InverseFactor(const at::Tensor& covariance, double ridge) {
-  at::Tensor h = covariance.to(at::kDouble);
-  h.diagonal().add_(ridge * h.diagonal().mean().item<double>());
-  const auto [lower, info] = at::linalg_cholesky_ex(h);
-  if (info.item<int>() != 0) {
-    throw Error(ErrorKind::kData, {"a covariance of the inputs is not positive definite", "", "", "",
-                                   "use a larger ridge, or more windows of calibration text"});
-  }
-  return at::linalg_cholesky(at::cholesky_inverse(lower), /*upper=*/true).to(at::kFloat).contiguous();
-}
-
 // One row of a block of `count` columns, from the left to the right. w, kept and error are the row's. For an
 // n:m pattern the mask of a group is chosen when its first column is reached.
 void PruneRow(const PrunePattern& pattern, const float* u, int64_t u_stride, int64_t count, float* w,
@@ -84,8 +72,6 @@ class SparseGptStage : public FedStage {
   double ridge_;
 };
 
-std::unique_ptr<Stage> Make(const StageValues& values) { return std::make_unique<SparseGptStage>(values); }
-
 }  // namespace
 
 PrunedMatrix SparseGpt(const at::Tensor& matrix, const at::Tensor& covariance, const PrunePattern& pattern,
@@ -138,7 +124,7 @@ StageEntry SparseGptEntry() {
                                     "added to the input covariance, in means of its diagonal", 0, 10});
   description.selector = "attn/mlp";
   description.reference = "SparseGPT, arXiv 2301.00774, as in the authors' release";
-  return {description, &Make};
+  return {description, &MakeStage<SparseGptStage>};
 }
 
 }  // namespace tnb

@@ -76,8 +76,6 @@ class DecoQuant : public Stage {
   Activation activation_;
 };
 
-std::unique_ptr<Stage> Make(const StageValues& values) { return std::make_unique<DecoQuant>(values); }
-
 }  // namespace
 
 StageEntry DecoQuantEntry() {
@@ -100,7 +98,7 @@ StageEntry DecoQuantEntry() {
       GroupParameter("64", true),
       {"zero", Type::kChoice, "asym", "sym: range around 0; asym: with a zero point", 0, 0, {"sym", "asym"}},
       ActivationParameter("int8")};
-  return {description, &Make};
+  return {description, &MakeStage<DecoQuant>};
 }
 
 }  // namespace tnb

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "methods/calibrated.h"
 #include "models/engine/parallel.h"
 
 namespace tnb {
@@ -15,25 +16,6 @@ namespace {
 
 // Columns whose effect on those after them is applied at once: a multiple of all widths of groups.
 constexpr int64_t kBlock = 128;
-
-// Upper triangular U with Uᵀ U = (m + damping * mean(diagonal) I)⁻¹, fp32; computed in fp64. A matrix that is
-// not positive definite even so gets more damping.
-at::Tensor InverseFactor(const at::Tensor& m, double damping) {
-  const at::Tensor h = m.to(at::kDouble);
-  if (!at::isfinite(h).all().item<bool>()) {
-    throw Error(ErrorKind::kData, {"a covariance is not finite", "", "", "", "check the calibration text"});
-  }
-  const double mean = h.diagonal().mean().item<double>();
-  const at::Tensor identity = at::eye(h.size(0), h.options());
-  for (double ridge = damping; ridge < 1e6; ridge = std::max(2 * ridge, 1e-6)) {
-    const auto [lower, failed] = at::linalg_cholesky_ex(h + identity * (ridge * mean));
-    if (failed.item<int>() != 0) continue;
-    const auto [upper, singular] = at::linalg_cholesky_ex(at::cholesky_inverse(lower), true);
-    if (singular.item<int>() == 0) return upper.to(at::kFloat).contiguous();
-  }
-  throw Error(ErrorKind::kData,
-              {"a covariance cannot be made positive definite", "", "", "", "check the calibration text"});
-}
 
 // Nearest codes of one column on the grid, with what they stand for.
 class Column {

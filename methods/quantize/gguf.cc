@@ -47,15 +47,15 @@ class Gguf : public Stage {
 };
 
 template <size_t kIndex>
-std::unique_ptr<Stage> Make(const StageValues&) {
+std::unique_ptr<Stage> MakeGguf(const StageValues&) {
   return std::make_unique<Gguf>(kFormats[kIndex]);
 }
 
 }  // namespace
 
 StageEntry GgufEntry(const std::string& name) {
-  static constexpr std::unique_ptr<Stage> (*kMakers[])(const StageValues&) = {&Make<0>, &Make<1>, &Make<2>,
-                                                                              &Make<3>};
+  static constexpr std::unique_ptr<Stage> (*kMakers[])(const StageValues&) = {&MakeGguf<0>, &MakeGguf<1>,
+                                                                              &MakeGguf<2>, &MakeGguf<3>};
   for (size_t i = 0; i < std::size(kFormats); ++i) {
     if (name != kFormats[i].name) continue;
     return {

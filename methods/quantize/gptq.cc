@@ -147,7 +147,7 @@ class Gptq : public FedStage {
   std::map<std::string, int> bits_;  // of every linear, when they differ
 };
 
-std::unique_ptr<Stage> Make(const StageValues& values) {
+std::unique_ptr<Stage> MakeGptq(const StageValues& values) {
   GptqOptions options;
   FeedbackOptions& rounding = options.rounding;
   if (values.Text("bits") == "mixed") {
@@ -223,7 +223,7 @@ StageEntry GptqEntry() {
                                     {},
                                     "metric=fisher"});
   description.parameters.push_back(ActivationParameter("int8"));
-  return {description, &Make};
+  return {description, &MakeGptq};
 }
 
 }  // namespace tnb

@@ -46,8 +46,6 @@ class Aqlm : public FedStage {
   TuningOptions tuning_{.epochs = 0};
 };
 
-std::unique_ptr<Stage> Make(const StageValues& values) { return std::make_unique<Aqlm>(values); }
-
 }  // namespace
 
 StageEntry AqlmEntry() {
@@ -78,7 +76,7 @@ StageEntry AqlmEntry() {
       {"learning_rate", Type::kReal, "0.0001", "of that tuning", 0, 1, {}, "feed=compressed"});
   description.selector = "attn/mlp";
   description.reference = "AQLM, arXiv 2401.06118";
-  return {description, &Make};
+  return {description, &MakeStage<Aqlm>};
 }
 
 }  // namespace tnb

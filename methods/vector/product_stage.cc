@@ -43,7 +43,7 @@ class Product : public Stage {
 };
 
 template <ProductMethod kMethod>
-std::unique_ptr<Stage> Make(const StageValues& values) {
+std::unique_ptr<Stage> MakeProductStage(const StageValues& values) {
   return std::make_unique<Product>(kMethod, values);
 }
 
@@ -81,21 +81,21 @@ StageEntry PqEntry() {
   return {Describe(ProductMethod::kPq, "pq",
                    "product quantization: pieces of rows by the nearest entry of a codebook each",
                    "Jegou, Douze and Schmid, IEEE TPAMI 2011"),
-          &Make<ProductMethod::kPq>};
+          &MakeProductStage<ProductMethod::kPq>};
 }
 
 StageEntry OpqEntry() {
   return {Describe(ProductMethod::kOpq, "opq",
                    "product quantization after a rotation that is learned with the codebooks",
                    "Ge, He, Ke and Sun, IEEE TPAMI 2014"),
-          &Make<ProductMethod::kOpq>};
+          &MakeProductStage<ProductMethod::kOpq>};
 }
 
 StageEntry LopqEntry() {
   StageDescription description = Describe(
       ProductMethod::kLopq, "lopq", "clusters of vectors, each with a rotation and codebooks of its own",
       "Kalantidis and Avrithis, CVPR 2014, as in the release of QET");
-  return {description, &Make<ProductMethod::kLopq>};
+  return {description, &MakeProductStage<ProductMethod::kLopq>};
 }
 
 StageEntry QetEntry() {
@@ -103,7 +103,7 @@ StageEntry QetEntry() {
       ProductMethod::kQet, "qet",
       "Quantum Entanglement Trees: pairs of columns in order, product quantization, and of the residual",
       "arXiv 2407.03637, as in the authors' release (layers [3,0], 0.7/0.3, 10-bit codebooks)");
-  return {description, &Make<ProductMethod::kQet>};
+  return {description, &MakeProductStage<ProductMethod::kQet>};
 }
 
 }  // namespace tnb

@@ -1,17 +1,13 @@
 #include "models/training/train.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 
 namespace tnb {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // A quantity of a point, by name.
 struct Column {
@@ -103,7 +99,7 @@ std::vector<CurvePoint> Train(Trainer& trainer, const TrainingPlan& plan) {
     CurvePoint point;
     const Clock::time_point begin = Clock::now();
     const std::vector<TrainingBatch> batches = plan.batches(trainer.step());
-    point.data_seconds = Since(begin);
+    point.data_seconds = SecondsSince(begin);
     try {
       point.report = trainer.Step(batches);
     } catch (const Error& error) {
@@ -117,10 +113,10 @@ std::vector<CurvePoint> Train(Trainer& trainer, const TrainingPlan& plan) {
     point.step = trainer.step();
     point.tokens = curve.empty() ? 0 : curve.back().tokens;
     for (const TrainingBatch& batch : batches) point.tokens += batch.inputs.numel();
-    point.seconds = before + Since(start);
+    point.seconds = before + SecondsSince(start);
     if (plan.on_step) plan.on_step(point);
     curve.push_back(point);
-    if (Since(saved) >= plan.checkpoint_seconds) {
+    if (SecondsSince(saved) >= plan.checkpoint_seconds) {
       save();
       saved = Clock::now();
     }

@@ -19,6 +19,18 @@ from concurrent.futures import ThreadPoolExecutor
 import sources
 
 
+def compile_commands(root, build):
+    """One command a source. A build that compiles several sources at a time is configured once more, without that."""
+    commands = json.loads((build / "compile_commands.json").read_text())
+    if not any("/Unity/" in command["file"] for command in commands):
+        return commands
+    single = root / "build" / "tidy"
+    torch = re.search(r"^Torch_DIR:PATH=(.+)$", (build / "CMakeCache.txt").read_text(), re.MULTILINE)
+    subprocess.run(["cmake", "--preset", "release", "-B", str(single), "-DTNBENCH_UNITY=OFF"] +
+                   ([f"-DTorch_DIR={torch[1]}"] if torch else []), cwd=root, check=True, stdout=subprocess.DEVNULL)
+    return json.loads((single / "compile_commands.json").read_text())
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("root", type=lambda path: pathlib.Path(path).resolve())
@@ -29,7 +41,7 @@ def main():
     tool = shutil.which("clang-tidy")
     if tool is None:
         sources.skip("clang-tidy is not installed (apt-get install clang-tidy)")
-    commands = json.loads((options.build / "compile_commands.json").read_text())
+    commands = compile_commands(options.root, options.build)
     for command in commands:
         # Precompiled headers are the compiler's own; clang-tidy cannot read those of another one.
         command["command"] = re.sub(r"-include \S+cmake_pch\.hxx", "", command["command"])

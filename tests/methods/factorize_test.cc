@@ -15,13 +15,9 @@
 namespace tnb {
 namespace {
 
-at::Tensor Gaussian(int64_t rows, int64_t cols) {
-  at::manual_seed(7);
-  return at::randn({rows, cols});
-}
-
 using testing::Fit;
 using testing::Fitted;
+using testing::Gaussian;
 using testing::RelativeError;
 using testing::SlotOf;
 

@@ -9,6 +9,11 @@
 
 namespace tnb::testing {
 
+inline at::Tensor Gaussian(int64_t rows, int64_t cols, uint64_t seed = 7) {
+  at::manual_seed(seed);
+  return at::randn({rows, cols});
+}
+
 struct Fitted {
   std::unique_ptr<Linear> linear;
   Json detail;

@@ -18,11 +18,7 @@ namespace {
 
 using testing::Fit;
 using testing::Fitted;
-
-at::Tensor Gaussian(int64_t rows, int64_t cols, uint64_t seed = 7) {
-  at::manual_seed(seed);
-  return at::randn({rows, cols});
-}
+using testing::Gaussian;
 
 std::vector<std::shared_ptr<const Form>> AllForms() {
   std::vector<std::shared_ptr<const Form>> forms;

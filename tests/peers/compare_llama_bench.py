@@ -45,12 +45,12 @@ def run(command):
 
 
 def tnbench_rates(arguments, method):
-    """(prefill, decode) in tokens/s."""
+    """((tokens/s, share of the machine's limit) of prefill, the same of decode)."""
     with tempfile.TemporaryDirectory() as folder:
         tables = json.loads(run([arguments.tnbench, "bench", "--model", arguments.model, "--method", method, "-p",
                                  str(arguments.prefill), "-n", str(arguments.decode), "-d", str(arguments.depth), "-t",
                                  str(arguments.threads), "-r", "1", "--json", "--db", f"{folder}/bench.db"]))
-    rates = {row["test"].split(" @")[0]: row["rate"]["value"] for row in tables[1]["rows"]}
+    rates = {row["test"].split(" @")[0]: (row["rate"]["value"], row["share"]["value"]) for row in tables[1]["rows"]}
     return rates[f"pp{arguments.prefill}"], rates[f"tg{arguments.decode}"]
 
 
@@ -78,15 +78,14 @@ def main():
             ours[method].append(tnbench_rates(arguments, method))
             if arguments.llama_bench and method in files:
                 theirs[method].append(llama_rates(arguments, files[method]))
-    print("| method | test | tnbench [tokens/s] | llama.cpp [tokens/s] | ratio |\n|---|---|--:|--:|--:|")
+    print("| method | test | tnbench [tokens/s] | of the machine's limit | llama.cpp [tokens/s] | ratio |\n|---|---|--:|--:|--:|--:|")
     for method in methods:
         for which, test in enumerate((f"pp{arguments.prefill}", f"tg{arguments.decode}")):
-            mine = statistics.median(rates[which] for rates in ours[method])
-            if theirs[method]:
-                other = statistics.median(rates[which] for rates in theirs[method])
-                print(f"| {method} | {test} | {mine:.1f} | {other:.1f} | {mine / other:.2f} |")
-            else:
-                print(f"| {method} | {test} | {mine:.1f} | not measured | |")
+            mine = statistics.median(rates[which][0] for rates in ours[method])
+            share = statistics.median(rates[which][1] for rates in ours[method])
+            other = statistics.median(rates[which] for rates in theirs[method]) if theirs[method] else None
+            print(f"| {method} | {test} | {mine:.1f} | {share:.0%} | " +
+                  (f"{other:.1f} | {mine / other:.2f} |" if other else "not measured | |"))
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ std::vector<float> Random(int64_t count, unsigned seed) {
   return values;
 }
 
-std::vector<double> Reference(const std::vector<float>& w, const std::vector<float>& x, int64_t rows,
-                              int64_t cols, int64_t n) {
+std::vector<double> ReferenceProduct(const std::vector<float>& w, const std::vector<float>& x, int64_t rows,
+                                     int64_t cols, int64_t n) {
   std::vector<double> y(static_cast<size_t>(n * rows));
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t r = 0; r < rows; ++r) {
@@ -125,27 +125,27 @@ std::vector<CodeSpec> AllSpecs() {
   return specs;
 }
 
-struct Size {
+struct PanelSize {
   int64_t rows, cols, n;
 };
 
-const Size kSizes[] = {{1, 1, 1},    {3, 5, 2},     {31, 33, 3},   {32, 32, 1},   {33, 63, 13},
-                       {64, 65, 12}, {65, 127, 25}, {96, 1030, 9}, {192, 576, 7}, {40, 2050, 37}};
+const PanelSize kPanelSizes[] = {{1, 1, 1},    {3, 5, 2},     {31, 33, 3},   {32, 32, 1},   {33, 63, 13},
+                                 {64, 65, 12}, {65, 127, 25}, {96, 1030, 9}, {192, 576, 7}, {40, 2050, 37}};
 
 }  // namespace
 
 TEST_CASE("floating-point panels multiply as the triple loop does") {
-  for (const auto& [rows, cols, n] : kSizes) {
+  for (const auto& [rows, cols, n] : kPanelSizes) {
     CAPTURE(rows, cols, n);
     const std::vector<float> w = Random(rows * cols, 1);
     const std::vector<float> x = Random(n * cols, 2);
     const double tolerance = 2e-6 * static_cast<double>(cols);
     CheckClose(Multiply(PackF32(w.data(), rows, cols), Activation::kF32, x, n),
-               Reference(w, x, rows, cols, n), tolerance);
+               ReferenceProduct(w, x, rows, cols, n), tolerance);
 
     std::vector<float> dense(static_cast<size_t>(n * rows));
     DenseMatmul(w.data(), rows, cols, x.data(), cols, n, dense.data(), rows);
-    CheckClose(dense, Reference(w, x, rows, cols, n), tolerance);
+    CheckClose(dense, ReferenceProduct(w, x, rows, cols, n), tolerance);
 
     std::vector<uint16_t> half(w.size());
     std::vector<uint16_t> brain(w.size());
@@ -161,13 +161,13 @@ TEST_CASE("floating-point panels multiply as the triple loop does") {
     for (size_t i = 0; i < x.size(); ++i) rounded_x[i] = BF16ToFloat(FloatToBF16(x[i]));
     const PanelMatrix half_panels = PackF16(half.data(), rows, cols);
     const PanelMatrix brain_panels = PackBF16(brain.data(), rows, cols);
-    CheckClose(Multiply(half_panels, Activation::kF32, x, n), Reference(from_half, x, rows, cols, n),
+    CheckClose(Multiply(half_panels, Activation::kF32, x, n), ReferenceProduct(from_half, x, rows, cols, n),
                tolerance);
-    CheckClose(Multiply(brain_panels, Activation::kF32, x, n), Reference(from_brain, x, rows, cols, n),
+    CheckClose(Multiply(brain_panels, Activation::kF32, x, n), ReferenceProduct(from_brain, x, rows, cols, n),
                tolerance);
     // The bf16 dot-product instruction rounds once per pair and flushes denormals; the same bound holds.
     CheckClose(Multiply(brain_panels, Activation::kBF16, x, n),
-               Reference(from_brain, rounded_x, rows, cols, n), tolerance);
+               ReferenceProduct(from_brain, rounded_x, rows, cols, n), tolerance);
 
     std::vector<uint16_t> back(w.size());
     UnpackBits16(half_panels, back.data());
@@ -184,7 +184,7 @@ TEST_CASE("panels expanded as a whole are their rows expanded one by one") {
     for (int64_t r = 0; r < w.rows; ++r) UnpackF32(w, r, r + 1, rows.data() + r * w.cols);
     CHECK(whole == rows);
   };
-  for (const auto& [rows, cols, n] : kSizes) {
+  for (const auto& [rows, cols, n] : kPanelSizes) {
     CAPTURE(rows, cols);
     const std::vector<float> w = Random(rows * cols, 7);
     std::vector<uint16_t> half(w.size()), brain(w.size());
@@ -198,7 +198,7 @@ TEST_CASE("panels expanded as a whole are their rows expanded one by one") {
 }
 
 TEST_CASE("panels of codes multiply as their expansion does") {
-  for (const auto& [rows, cols, n] : kSizes) {
+  for (const auto& [rows, cols, n] : kPanelSizes) {
     for (const CodeSpec& spec : AllSpecs()) {
       CAPTURE(rows, cols, n, spec.bits, spec.group, static_cast<int>(spec.zeros), spec.levels);
       const PanelMatrix w = RandomCodes(spec, rows, cols);
@@ -208,7 +208,8 @@ TEST_CASE("panels of codes multiply as their expansion does") {
       double scale = 1e-3;  // values are that large at most
       for (const float value : expanded) scale = std::max(scale, std::abs(double{value}));
       const double tolerance = 2e-6 * scale * static_cast<double>(cols);
-      CheckClose(Multiply(w, Activation::kF32, x, n), Reference(expanded, x, rows, cols, n), tolerance);
+      CheckClose(Multiply(w, Activation::kF32, x, n), ReferenceProduct(expanded, x, rows, cols, n),
+                 tolerance);
       if (spec.scales != ScaleType::kF16 || spec.levels) continue;
 
       // int8 activations: the input rounded to its own grid, then exact integer sums.
@@ -228,7 +229,7 @@ TEST_CASE("panels of codes multiply as their expansion does") {
           }
         }
         CheckClose(Multiply(w, whole_row ? Activation::kInt8Row : Activation::kInt8, x, n),
-                   Reference(expanded, rounded, rows, cols, n), tolerance);
+                   ReferenceProduct(expanded, rounded, rows, cols, n), tolerance);
       }
     }
   }
