@@ -26,8 +26,8 @@ class Calibrated {
   std::shared_ptr<const Statistics> statistics_;
 };
 
-// Upper triangular U with Uᵀ U = (m + damping * mean(diagonal) I)⁻¹, fp32; computed in fp64. A matrix that is not positive
-// definite even so gets more damping. Error{kData} when nothing helps, or when m is not finite.
+// Upper triangular U with Uᵀ U = (m + damping * mean(diagonal) I)⁻¹, fp32; computed in fp64. A matrix that is
+// not positive definite even so gets more damping. Error{kData} when nothing helps, or when m is not finite.
 at::Tensor InverseFactor(const at::Tensor& m, double damping);
 
 // A stage that changes every linear by itself, knowing its inputs: those that it gets from the blocks as they
