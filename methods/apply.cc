@@ -93,6 +93,28 @@ LinearReport ApplyStage(const RecipeStage& stage, LinearSlot& slot) {
   return report;
 }
 
+// Statistics of the model as it came, for stages behind one that moved factors between norms and linears:
+// inputs and gradients of linears are others now. Keys and values are what they were.
+class BeforeFactorsMoved : public StatisticsService {
+ public:
+  explicit BeforeFactorsMoved(StatisticsService& service) : service_(service) {}
+  std::shared_ptr<const Statistics> Get(const StatisticsRequest& request) override {
+    if (request.moments != Moments::kKeysValues) Refuse();
+    return service_.Get(request);
+  }
+  Json Visit(const StatisticsRequest&, const Walk&) override { Refuse(); }
+  std::string FileContents(const std::string& name) override { return service_.FileContents(name); }
+
+ private:
+  [[noreturn]] static void Refuse() {
+    throw Error(ErrorKind::kUnsupported,
+                {"statistics are of the model before factors moved between its norms and linears",
+                 "calibrated stages before the one that moves them, or instead of it", "", "",
+                 "whiten=none after awt"});
+  }
+  StatisticsService& service_;
+};
+
 // Applies a stage that was not prepared, to see what becomes of sizes.
 void ApplyUnprepared(const RecipeStage& stage, LinearSlot& slot) {
   if (!stage.Applies(slot)) return;
@@ -111,10 +133,11 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
                    const std::function<void(const std::string& title, int64_t done)>& progress,
                    StageRange range) {
   range.end = std::min(range.end, recipe.stages.size());
+  std::optional<BeforeFactorsMoved> before_moving;
   for (size_t i = range.begin; i < range.end; ++i) {
     const RecipeStage& stage = recipe.stages[i];
     StageContext context;
-    context.statistics = statistics;
+    context.statistics = before_moving ? &*before_moving : statistics;
     context.progress = progress;
     int64_t blocks = 0;  // up to the last one that the stage may change
     const auto look_only = [&](const LinearSlot& place) {
@@ -162,7 +185,7 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
           Rethrow(error, slot, stage);
         }
       };
-      return statistics->Visit(request, walk);
+      return context.statistics->Visit(request, walk);
     };
     context.apply_later_stages = [&](LinearSlot& slot) {
       slot.touched = true;
@@ -185,6 +208,7 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
       return statistics->FileContents(name);
     };
     stage.stage->Prepare(context);
+    if (statistics != nullptr && stage.stage->MovesFactors()) before_moving.emplace(*statistics);
   }
 }
 
@@ -207,15 +231,18 @@ void Stage::ApplyToNorm(const std::string&, at::Tensor&) const {}
 
 namespace {
 
-// Errors against the original W; that of the output where some stage of the recipe knows the inputs.
-void MeasureErrors(const Recipe& recipe, const LinearSlot& slot, const at::Tensor& original,
+// Errors against the original W, as the stages from `begin` to that of the outcome found it; that of the
+// output where some stage of the recipe knows the inputs.
+void MeasureErrors(const Recipe& recipe, size_t begin, const LinearSlot& slot, const at::Tensor& original,
                    LayerOutcome& outcome) {
-  const at::Tensor& equivalent = outcome.report.equivalent;
-  const at::Tensor difference = (equivalent.defined() ? equivalent : slot.linear->Rebuild()) - original;
+  at::Tensor equivalent = slot.linear->Rebuild();
+  for (size_t i = outcome.stage + 1; i-- > begin;) {
+    equivalent = recipe.stages[i].stage->WithFactorsBack(slot, equivalent);
+  }
+  const at::Tensor difference = equivalent - original;
   const double norm = original.norm().item<double>(), error = difference.norm().item<double>();
   outcome.relative_error = norm > 0 ? error / norm : error;
   outcome.mean_square_error = error * error / static_cast<double>(original.numel());
-  outcome.report.equivalent.reset();
   for (const RecipeStage& stage : recipe.stages) {
     if (outcome.report.output_error) break;
     if (const at::Tensor covariance = stage.stage->InputCovariance(slot); covariance.defined()) {
@@ -256,7 +283,7 @@ std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot, St
     outcome.rows = slot.linear->out_features();
     outcome.cols = slot.linear->in_features();
     outcome.size = slot.linear->size();
-    MeasureErrors(recipe, slot, original, outcome);
+    MeasureErrors(recipe, range.begin, slot, original, outcome);
     outcomes.push_back(std::move(outcome));
   }
   return outcomes;

@@ -77,6 +77,7 @@ const std::vector<StageEntry>& StageRegistry() {
       KvInt4Entry(),
       KvQetEntry(),
       // equivalent models
+      AwtEntry(),
       FoldNormsEntry(),
       RotateEntry(),
       // training

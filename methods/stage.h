@@ -75,9 +75,6 @@ struct LinearReport {
   Json detail = Json::object();            // bond dimensions, legs, predicted error ...
   // sqrt(E|Δy|² / E|y|²) on calibration data; measured by the driver when InputCovariance says how.
   std::optional<double> output_error = {};
-  // What the linear means in the coordinates of the one it replaces, where that is not its Rebuild(): a stage
-  // that moves factors between linears and norms. For the errors that are reported.
-  at::Tensor equivalent = {};
 };
 
 // What a model is besides the linears that one stage changes: as the other stages of the recipe leave it,
@@ -123,8 +120,13 @@ class Stage {
   // E[x xᵀ] of the inputs of a linear when the stage knows it, else undefined: what output errors are
   // reported in.
   virtual at::Tensor InputCovariance(const LinearSlot&) const { return {}; }
+  // Whether the stage moves factors between norms and linears, so that inputs of linears are others after it.
+  virtual bool MovesFactors() const { return false; }
   // Changes the gain of a norm (fp32) where the stage moves factors into it; `name` as in a checkpoint.
   virtual void ApplyToNorm(const std::string& name, at::Tensor& gain) const;
+  // What a matrix [out, in] that stands for the linear after this stage was before factors moved: for the
+  // errors that are reported.
+  virtual at::Tensor WithFactorsBack(const LinearSlot&, const at::Tensor& w) const { return w; }
 };
 
 // A stage that makes another checkpoint of the whole model, and changes no linear by itself. Such stages

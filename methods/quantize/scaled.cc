@@ -37,12 +37,7 @@ struct Maker {
 
 class Scaled : public Stage {
  public:
-  Scaled(StatisticsRequest request, int bits, int64_t group, bool symmetric, Activation activation)
-      : request_(std::move(request)),
-        bits_(bits),
-        group_(group),
-        symmetric_(symmetric),
-        activation_(activation) {}
+  explicit Scaled(StatisticsRequest request) : request_(std::move(request)) {}
 
   void Prepare(const StageContext& context) override {
     if (context.statistics == nullptr) {
@@ -88,6 +83,18 @@ class Scaled : public Stage {
     if (const auto found = divided_.find(name); found != divided_.end()) gain = gain / found->second;
   }
 
+  bool MovesFactors() const override { return true; }
+
+  at::Tensor WithFactorsBack(const LinearSlot& slot, const at::Tensor& w) const override {
+    const auto found = plans_.find(slot.name);
+    if (found == plans_.end()) return w;
+    at::Tensor back = w;
+    if (found->second.scale.defined()) back = back / found->second.scale;
+    if (const auto divisor = divided_.find(slot.name); divisor != divided_.end())
+      back = back * divisor->second.unsqueeze(1);
+    return back;
+  }
+
   LinearReport Apply(LinearSlot& slot) const override {
     const auto found = plans_.find(slot.name);
     if (found == plans_.end()) {
@@ -102,13 +109,9 @@ class Scaled : public Stage {
       if (slot.linear->bias().defined()) slot.linear->set_bias(slot.linear->bias() / divisor->second);
     }
     if (plan.scale.defined()) w = w * plan.scale;
-    w = Clamped(w, plan.clamp);
-    slot.linear->ReplaceWeight(0, MakeCodedWeight(RoundToNearest(w, bits_, group_, symmetric_), activation_));
+    slot.linear->ReplaceWeight(0, Stored(w, plan.clamp));
     LinearReport report;
     report.detail = plan.detail;
-    report.equivalent = slot.linear->Rebuild();
-    if (plan.scale.defined()) report.equivalent = report.equivalent / plan.scale;
-    if (divides) report.equivalent = report.equivalent * divisor->second.unsqueeze(1);
     return report;
   }
 
@@ -122,23 +125,10 @@ class Scaled : public Stage {
   virtual at::Tensor ClampOf(LinearKind, const at::Tensor& /*w*/, const at::Tensor& /*h*/) const {
     return {};
   }
+  // A scaled matrix as it is kept.
+  virtual WeightPtr Stored(const at::Tensor& w, const at::Tensor& clamp) const = 0;
 
-  at::Tensor Rounded(const at::Tensor& w) const { return ValuesOn(GridOf(w, bits_, group_, symmetric_), w); }
   const Statistics& inputs() const { return *inputs_; }
-  int64_t Width(int64_t cols) const { return group_ == 0 ? cols : group_; }
-
-  // w with every group in [-f absmax, f absmax], f: fp32 [rows, groups] or undefined.
-  at::Tensor Clamped(const at::Tensor& w, const at::Tensor& f) const {
-    if (!f.defined()) return w;
-    const int64_t cols = w.size(1), width = Width(cols), groups = f.size(1);
-    const at::Tensor blocks =
-        at::constant_pad_nd(w, {0, groups * width - cols}).view({w.size(0), groups, width});
-    const at::Tensor limit = (blocks.abs().amax(2) * f).unsqueeze(2);
-    return at::minimum(at::maximum(blocks, -limit), limit)
-        .reshape({w.size(0), -1})
-        .narrow(1, 0, cols)
-        .contiguous();
-  }
 
  private:
   // What becomes of one linear.
@@ -195,19 +185,53 @@ class Scaled : public Stage {
   }
 
   StatisticsRequest request_;
-  int bits_;
-  int64_t group_;
-  bool symmetric_;
-  Activation activation_;
   std::shared_ptr<const Statistics> inputs_;
   std::map<std::string, Plan> plans_;          // by linear
   std::map<std::string, at::Tensor> divided_;  // by norm, or by linear whose rows are divided
 };
 
-class Awq : public Scaled {
+// Scaled matrices are kept as codes.
+class ScaledCodes : public Scaled {
+ public:
+  ScaledCodes(StatisticsRequest request, int bits, int64_t group, bool symmetric, Activation activation)
+      : Scaled(std::move(request)),
+        bits_(bits),
+        group_(group),
+        symmetric_(symmetric),
+        activation_(activation) {}
+
+ protected:
+  WeightPtr Stored(const at::Tensor& w, const at::Tensor& clamp) const final {
+    return MakeCodedWeight(RoundToNearest(Clamped(w, clamp), bits_, group_, symmetric_), activation_);
+  }
+
+  at::Tensor Rounded(const at::Tensor& w) const { return ValuesOn(GridOf(w, bits_, group_, symmetric_), w); }
+  int64_t Width(int64_t cols) const { return group_ == 0 ? cols : group_; }
+
+  // w with every group in [-f absmax, f absmax], f: fp32 [rows, groups] or undefined.
+  at::Tensor Clamped(const at::Tensor& w, const at::Tensor& f) const {
+    if (!f.defined()) return w;
+    const int64_t cols = w.size(1), width = Width(cols), groups = f.size(1);
+    const at::Tensor blocks =
+        at::constant_pad_nd(w, {0, groups * width - cols}).view({w.size(0), groups, width});
+    const at::Tensor limit = (blocks.abs().amax(2) * f).unsqueeze(2);
+    return at::minimum(at::maximum(blocks, -limit), limit)
+        .reshape({w.size(0), -1})
+        .narrow(1, 0, cols)
+        .contiguous();
+  }
+
+ private:
+  int bits_;
+  int64_t group_;
+  bool symmetric_;
+  Activation activation_;
+};
+
+class Awq : public ScaledCodes {
  public:
   Awq(StatisticsRequest request, int bits, int64_t group, bool symmetric, Activation activation, bool clip)
-      : Scaled(std::move(request), bits, group, symmetric, activation), clip_(clip) {}
+      : ScaledCodes(std::move(request), bits, group, symmetric, activation), clip_(clip) {}
 
  protected:
   at::Tensor ScaleOf(const Readers& readers, const LinearSlot& place, Json& detail) const override {
@@ -257,10 +281,10 @@ class Awq : public Scaled {
   bool clip_;
 };
 
-class SmoothQuant : public Scaled {
+class SmoothQuant : public ScaledCodes {
  public:
   SmoothQuant(StatisticsRequest request, double alpha)
-      : Scaled(std::move(request), 8, 0, true, Activation::kInt8Row), alpha_(alpha) {}
+      : ScaledCodes(std::move(request), 8, 0, true, Activation::kInt8Row), alpha_(alpha) {}
 
  protected:
   bool Wants(LinearKind kind) const override { return kind == LinearKind::kQ || kind == LinearKind::kGate; }
@@ -280,6 +304,24 @@ class SmoothQuant : public Scaled {
   double alpha_;
 };
 
+class Awt : public Scaled {
+ public:
+  Awt(StatisticsRequest request, double alpha, double least)
+      : Scaled(std::move(request)), alpha_(alpha), least_(least) {}
+
+ protected:
+  at::Tensor ScaleOf(const Readers&, const LinearSlot& place, Json&) const override {
+    const at::Tensor mean = inputs().MeanAbsoluteInput(place);
+    return (mean / mean.mean()).pow(alpha_).clamp_min(least_);
+  }
+  WeightPtr Stored(const at::Tensor& w, const at::Tensor&) const override {
+    return MakeDenseWeight(w.contiguous());
+  }
+
+ private:
+  double alpha_, least_;
+};
+
 StatisticsRequest RequestFrom(const StageValues& values) {
   StatisticsRequest request;
   request.data = values.Text("data");
@@ -296,6 +338,10 @@ std::unique_ptr<Stage> MakeAwq(const StageValues& values) {
 
 std::unique_ptr<Stage> MakeSmoothQuant(const StageValues& values) {
   return std::make_unique<SmoothQuant>(RequestFrom(values), values.Real("alpha"));
+}
+
+std::unique_ptr<Stage> MakeAwt(const StageValues& values) {
+  return std::make_unique<Awt>(RequestFrom(values), values.Real("alpha"), values.Real("least"));
 }
 
 using Type = ParameterDescription::Type;
@@ -329,6 +375,24 @@ StageEntry SmoothQuantEntry() {
       {"alpha", Type::kReal, "0.5", "how much moves: 0, none of the inputs' range; 1, all of it", 0, 1, {}}};
   AddCalibration(description.parameters, "");
   return {description, &MakeSmoothQuant};
+}
+
+StageEntry AwtEntry() {
+  StageDescription description;
+  description.name = "awt";
+  description.group = "equivalent";
+  description.summary =
+      "columns of matrices by the size of their inputs, which the norm or linear before is divided by: what "
+      "is "
+      "factorized next keeps what large inputs meet";
+  description.selector = "attn/gate/up";
+  description.reference =
+      "activation-aware weight tensorization (AWT), with its factors folded into the model";
+  description.parameters = {
+      {"alpha", Type::kReal, "1", "power of the mean absolute input over its mean", 0, 2, {}},
+      {"least", Type::kReal, "0.01", "smallest factor", 1e-6, 1, {}}};
+  AddCalibration(description.parameters, "");
+  return {description, &MakeAwt};
 }
 
 }  // namespace tnb

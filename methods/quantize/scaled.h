@@ -1,5 +1,5 @@
-// awq and smoothquant: factors move between a linear and whatever makes its input, so that rounding meets
-// easier numbers, and the model stays what it is.
+// awq, smoothquant and awt: factors move between a linear and whatever makes its input, so that rounding or a
+// truncation meets other numbers, and the model stays what it is.
 //
 // Column j of W is multiplied by s_j and its input divided by it: in the gain of the norm before q, k, v or
 // before gate, up; in the rows of v before o (where every query head has a value head of its own) and of up
@@ -12,6 +12,8 @@
 //                the output. AWQ (arXiv 2306.00978) measures the error of whole attention and MLP modules
 //                instead.
 //   smoothquant  s = max|x|^alpha / max|w|^(1 - alpha), before q, k, v and gate, up (arXiv 2211.10438).
+//   awt          s = max(least, (mean|x| / its mean)^alpha); matrices stay as they are. A tensor network of
+//                W diag(s) is activation-aware weight tensorization (2026); low rank of it ASVD.
 #pragma once
 
 #include "methods/stage.h"
@@ -20,5 +22,6 @@ namespace tnb {
 
 StageEntry AwqEntry();
 StageEntry SmoothQuantEntry();
+StageEntry AwtEntry();
 
 }  // namespace tnb

@@ -182,4 +182,31 @@ TEST_CASE("factors do not move where a reader of the input is not selected") {
   CHECK_THROWS_AS(PrepareRecipe(recipe, nullptr, [](const auto&, const auto&) {}), Error);
 }
 
+TEST_CASE("awt is an equivalent model, and low rank of it ASVD") {
+  const RandomCheckpoint checkpoint(SmallConfig(), 5);
+  const Compressed moved = Compress("awt", checkpoint);
+  CHECK(Difference(moved.model, checkpoint) < 1e-5);  // a few roundings of fp32
+  CHECK_FALSE(at::allclose(moved.model.blocks[1].mlp_norm, Outliers(checkpoint).blocks[1].mlp_norm));
+  for (const auto& [name, layer] : moved.layers) CHECK(layer.relative_error < 1e-6);
+  // The factors of ASVD are those of AWT times one number a matrix, which truncation does not see.
+  const Compressed after = Compress("awt+svd:rank=12@gate/up", checkpoint);
+  const Compressed asvd = Compress("asvd:rank=12,alpha=1@gate/up", checkpoint);
+  for (const char* name : {"blocks.0.gate", "blocks.1.up"}) {
+    CHECK(after.layers.at(name).relative_error == Approx(asvd.layers.at(name).relative_error).epsilon(1e-3));
+    CHECK(after.layers.at(name).report.output_error.value() ==
+          Approx(asvd.layers.at(name).report.output_error.value()).epsilon(1e-3));
+  }
+  CHECK(Difference(after.model, checkpoint) == Approx(Difference(asvd.model, checkpoint)).epsilon(0.01));
+  // A network that knows the size of its inputs beats one that does not.
+  CHECK(Difference(Compress("awt+mpo:keep=0.5", checkpoint).model, checkpoint) <
+        Difference(Compress("mpo:keep=0.5", checkpoint).model, checkpoint));
+}
+
+TEST_CASE("what is calibrated on the model as it was is refused after factors moved") {
+  const RandomCheckpoint checkpoint(SmallConfig(), 5);
+  CHECK_THROWS_WITH(Compress("awt+svd:keep=0.5,whiten=input", checkpoint),
+                    Catch::Matchers::Contains("before factors moved"));
+  CHECK_THROWS_WITH(Compress("awt+gptq", checkpoint), Catch::Matchers::Contains("before factors moved"));
+}
+
 }  // namespace tnb
