@@ -2,11 +2,13 @@
 """Speed beside llama.cpp: `tnbench bench` and `llama-bench`, interleaved, and the ratios.
 
     python3 tests/peers/compare_llama_bench.py --tnbench ./tnbench --llama-bench /path/to/llama-bench \\
-        --gguf fp32=model-F32.gguf --gguf bf16=model-BF16.gguf --gguf int8=model-Q8_0.gguf
+        --pair fp32 model-F32.gguf --pair bf16 model-BF16.gguf --pair int8:group=32@attn/mlp/embed model-Q8_0.gguf \\
+        --pair int4:group=32,zero=sym+int8:group=32@embed model-Q4_0.gguf
 
-Every round runs each program once per format, one after the other, so that a slow minute of the machine falls on
+A pair is a method of tnbench and the file that stores the same bits (embeddings included: llama.cpp quantizes them).
+Every round runs each program once per pair, one after the other, so that a slow minute of the machine falls on
 both; medians over the rounds are compared. tnbench uses random weights in the shape of --model, llama.cpp the given
-files: speed does not depend on the values. Without --llama-bench only tnbench's column is printed.
+files: speed does not depend on the values. Without --llama-bench only tnbench's columns are printed.
 
 A llama-bench comes with llama.cpp (cmake -B build && cmake --build build --target llama-bench); the source package
 of llama-cpp-python on PyPI holds llama.cpp in vendor/llama.cpp. Files of other types are made from one with
@@ -24,9 +26,8 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tnbench", default="./tnbench")
     parser.add_argument("--llama-bench", help="llama.cpp's llama-bench")
-    parser.add_argument("--gguf", action="append", default=[], metavar="METHOD=FILE",
-                        help="the file that is llama.cpp's side of a tnbench method; repeatable")
-    parser.add_argument("--method", default="fp32,bf16,int8", help="tnbench methods (default: %(default)s)")
+    parser.add_argument("--pair", action="append", nargs=2, required=True, metavar=("METHOD", "FILE"),
+                        help="a method and llama.cpp's file of it; repeatable")
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("-p", "--prefill", type=int, default=512)
     parser.add_argument("-n", "--decode", type=int, default=32)
@@ -66,20 +67,16 @@ def llama_rates(arguments, file):
 
 def main():
     arguments = parse_arguments()
-    files = dict(pair.split("=", 1) for pair in arguments.gguf)
-    methods = arguments.method.split(",")
-    unknown = set(files) - set(methods)
-    if unknown:
-        sys.exit(f"--gguf for {', '.join(sorted(unknown))}, which --method does not name")
-    ours = {method: [] for method in methods}
-    theirs = {method: [] for method in methods}
+    files = dict(arguments.pair)
+    ours = {method: [] for method in files}
+    theirs = {method: [] for method in files}
     for _ in range(arguments.rounds):
-        for method in methods:
+        for method, file in files.items():
             ours[method].append(tnbench_rates(arguments, method))
-            if arguments.llama_bench and method in files:
-                theirs[method].append(llama_rates(arguments, files[method]))
+            if arguments.llama_bench:
+                theirs[method].append(llama_rates(arguments, file))
     print("| method | test | tnbench [tokens/s] | of the machine's limit | llama.cpp [tokens/s] | ratio |\n|---|---|--:|--:|--:|--:|")
-    for method in methods:
+    for method in files:
         for which, test in enumerate((f"pp{arguments.prefill}", f"tg{arguments.decode}")):
             mine = statistics.median(rates[which][0] for rates in ours[method])
             share = statistics.median(rates[which][1] for rates in ours[method])

@@ -2,9 +2,10 @@
 """Items a second beside lm-evaluation-harness 0.4.13 with transformers, on the same machine, model and documents.
 
     python tests/peers/compare_scoring.py --tnbench ./tnbench --data-dir DATA \\
-        --model ~/.cache/tnbench/models/smollm2-135m/*.gguf --tasks hellaswag=0:64,mmlu_anatomy=5:16
+        --model ~/.cache/tnbench/models/smollm2-135m/*.gguf --tasks hellaswag=0:200:40,mmlu_anatomy=5:135:10
 
-A task is NAME=SHOTS:ITEMS. Every round runs each side once, one after the other, so that a slow minute of the machine
+A task is NAME=SHOTS:ITEMS:THEIRS: the first ITEMS documents are scored by tnbench, the first THEIRS by the harness, which
+takes long. Every round runs each side once, one after the other, so that a slow minute of the machine
 falls on both; medians over the rounds are compared. tnbench is timed as a whole quality phase (process, model, tokenizer,
 scoring, database); of the harness only its model's loglikelihood() is timed, requests made and weights loaded before.
 Answers are those of the same type of weights, compared with the harness at batch 1. Needs lm_eval[hf].
@@ -28,7 +29,7 @@ def parse_arguments():
     parser.add_argument("--tnbench", default="./tnbench")
     parser.add_argument("--data-dir", type=pathlib.Path, required=True)
     parser.add_argument("--model", required=True, help="Hugging Face folder or GGUF file")
-    parser.add_argument("--tasks", default="hellaswag=0:64", help="NAME=SHOTS:ITEMS,...")
+    parser.add_argument("--tasks", default="hellaswag=0:200:40", help="NAME=SHOTS:ITEMS:THEIRS,... (default: %(default)s)")
     parser.add_argument("--types", default="fp32,bf16", help="of the weights, tnbench methods (default: %(default)s)")
     parser.add_argument("--batches", default="1,16", help="of lm-evaluation-harness (default: %(default)s)")
     parser.add_argument("-t", "--threads", type=int, default=2)
@@ -80,11 +81,11 @@ def main():
           "".join(f" {f'batch {batch}':>9} {'ratio':>6}" for batch in batches) + "  same answer")
     for task in arguments.tasks.split(","):
         name, counts = task.split("=")
-        shots, items = (int(count) for count in counts.split(":"))
+        shots, items, fewer = (int(count) for count in counts.split(":"))
         source = lm_eval_tasks.make_task(name, arguments.data_dir)
         documents = []
         for doc in source.eval_docs:
-            if len(documents) == items:
+            if len(documents) == fewer:
                 break
             documents.append(lm_eval_tasks.requests_of(source, doc, shots))
         seconds = {}
@@ -97,11 +98,11 @@ def main():
                     taken, answers[weights, batch] = theirs(models[weights], batch, documents)
                     seconds.setdefault((weights, batch), []).append(taken)
         for weights in types:
-            rate = {side: len(documents) / statistics.median(taken)
+            rate = {side: (items if side == "tnbench" else fewer) / statistics.median(taken)
                     for (kind, side), taken in seconds.items() if kind == weights}
-            print(f"{name:24} {shots:5} {len(documents):5} {weights:>7} {rate['tnbench']:8.2f}" +
+            print(f"{name:24} {shots:5} {items:5} {weights:>7} {rate['tnbench']:8.2f}" +
                   "".join(f" {rate[batch]:9.2f} {rate['tnbench'] / rate[batch]:5.1f}x" for batch in batches) +
-                  f"  {same_answers(answers[weights, 'tnbench'], answers[weights, batches[0]])}/{len(documents)}",
+                  f"  {same_answers(answers[weights, 'tnbench'][:fewer], answers[weights, batches[0]])}/{fewer}",
                   flush=True)
     return 0
 
