@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <chrono>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -13,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/stopwatch.h"
 #include "harness/calibration.h"
 #include "harness/linear_times.h"
 #include "harness/memory.h"
@@ -137,7 +137,7 @@ void EmitTotals(Emitter& emit, const ModelConfig& config, const WeightSize& tota
 }  // namespace
 
 void RunCompress(const Json& spec, Emitter& emit) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   Recipe recipe = ParseRecipe(Require<std::string>(spec, "method", "spec"));
   const WeightSupply supply = SupplyOf(spec, recipe);
   // What a reduction is relative to: the model as it came, whatever a stage makes of its head.
@@ -232,7 +232,7 @@ void RunCompress(const Json& spec, Emitter& emit) {
   }
   work.RemoveCheckpoints();
   emit.Metric("cache_token_bytes", static_cast<double>(CacheTokenBytes(supply.config(), cache)), "bytes");
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  const double elapsed = SecondsSince(start);
   for (size_t i = 0; i < recipe.stages.size(); ++i) {
     Json detail = recipe.stages[i].stage->Report();
     detail.update(stages[i].detail);
@@ -245,7 +245,7 @@ void RunCompress(const Json& spec, Emitter& emit) {
   }
   if (!supply.source().random_weights) grids.Report(linears, emit);
   const auto bytes = static_cast<int64_t>(std::filesystem::file_size(path));
-  EmitTotals(emit, original, total, bytes, elapsed.count());
+  EmitTotals(emit, original, total, bytes, elapsed);
   emit.Emit({{"type", "artefact"}, {"path", path.string()}, {"sha256", Sha256File(path)}, {"bytes", bytes}});
 }
 

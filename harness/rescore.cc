@@ -2,12 +2,12 @@
 
 #include <unistd.h>
 
-#include <chrono>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "harness/facts.h"
 #include "harness/quality_metrics.h"
 #include "harness/recorder.h"
@@ -92,7 +92,7 @@ class Rescorer {
   }
 
   int64_t Run() {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     std::vector<RescoredTask> tasks;
     for (const Json& entry : quality_.settings.at("tasks")) {
       tasks.push_back(ScoreAgain(Require<std::string>(entry, "task", kWhere)));
@@ -103,8 +103,7 @@ class Rescorer {
       bool partial = false;
       for (const PhaseRow& phase : store_.Phases(view_.run.id)) {
         if (phase.name == "quality") {
-          const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-          WriteQuality(run, tasks, elapsed.count());
+          WriteQuality(run, tasks, SecondsSince(start));
         } else if (phase.status == PhaseStatus::kOk) {
           store_.AdoptPhase(run, phase.id);
         } else {

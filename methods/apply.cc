@@ -169,10 +169,7 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
     context.walk = [&](const StatisticsRequest& request,
                        const std::function<void(LinearSlot&, const Statistics&)>& change,
                        const std::function<void(const ChangedBlock&, const Statistics&)>& finish) {
-      if (statistics == nullptr) {
-        throw Error(ErrorKind::kUnsupported, "a stage needs calibration statistics, and there are none here",
-                    "compress a model with tnbench run");
-      }
+      StatisticsService& service = context.Calibration();
       Walk walk;
       if (blocks > 0) walk.blocks = blocks;
       walk.prepare = apply_before;
@@ -185,7 +182,7 @@ void PrepareRecipe(Recipe& recipe, StatisticsService* statistics, const VisitLin
           Rethrow(error, slot, stage);
         }
       };
-      return context.statistics->Visit(request, walk);
+      return service.Visit(request, walk);
     };
     context.apply_later_stages = [&](LinearSlot& slot) {
       slot.touched = true;
@@ -225,6 +222,14 @@ std::vector<std::string> DataNames(const Recipe& recipe) {
 void ApplyRecipeToNorm(const Recipe& recipe, const std::string& name, at::Tensor& gain, StageRange range) {
   for (size_t i = range.begin; i < std::min(range.end, recipe.stages.size()); ++i)
     recipe.stages[i].stage->ApplyToNorm(name, gain);
+}
+
+StatisticsService& StageContext::Calibration() const {
+  if (statistics == nullptr) {
+    throw Error(ErrorKind::kUnsupported, "a stage needs calibration statistics, and there are none here",
+                "compress a model with tnbench run");
+  }
+  return *statistics;
 }
 
 void Stage::ApplyToNorm(const std::string&, at::Tensor&) const {}

@@ -27,15 +27,12 @@ FedStage::FedStage(const StageValues& values)
     : compressed_(values.Text("feed") == "compressed"), request_(RequestOf(values, Moments::kInputs)) {}
 
 void FedStage::Prepare(const StageContext& context) {
-  if (context.statistics == nullptr) {
-    throw Error(ErrorKind::kUnsupported, "a stage needs calibration statistics, and there are none here",
-                "compress a model with tnbench run");
-  }
+  StatisticsService& service = context.Calibration();
   request_.down = context.down;
   prepared_ = true;
   report_ = PrepareMore(context, request_);
   if (!compressed_) {
-    inputs_ = context.statistics->Get(request_);
+    inputs_ = service.Get(request_);
     Json& statistics = report_["statistics"];
     if (const Json about = inputs_->About();
         std::find(statistics.begin(), statistics.end(), about) == statistics.end()) {
@@ -106,18 +103,18 @@ void AddFeed(std::vector<ParameterDescription>& parameters) {
 }
 
 void Calibrated::Prepare(const StageContext& context) {
-  if (context.statistics == nullptr) {
-    throw Error(ErrorKind::kUnsupported, "a stage needs calibration statistics, and there are none here",
-                "compress a model with tnbench run");
-  }
   request_.down = context.down;
-  statistics_ = context.statistics->Get(request_);
+  statistics_ = context.Calibration().Get(request_);
 }
 
 Json Calibrated::Report() const {
   Json report = Json::object();
   if (statistics_) report["statistics"].push_back(statistics_->About());
   return report;
+}
+
+at::Tensor Calibrated::FindInputCovariance(const LinearSlot& slot) const {
+  return statistics_ ? statistics_->FindInputCovariance(slot) : at::Tensor();
 }
 
 const Statistics& Calibrated::statistics() const {

@@ -18,6 +18,8 @@ class Calibrated {
   void Prepare(const StageContext& context);
   // {"statistics": [...]}
   Json Report() const;
+  // Undefined before Prepare, and where there is none.
+  at::Tensor FindInputCovariance(const LinearSlot& slot) const;
   // Error{kInternal} before Prepare.
   const Statistics& statistics() const;
 

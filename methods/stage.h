@@ -87,7 +87,9 @@ struct OtherLinears {
 // What a stage may look at before it is applied.
 struct StageContext {
   StatisticsService* statistics = nullptr;  // null: there is no calibration here
-  bool down = false;                        // the stage will be applied to some down projection
+  // The same for a stage that cannot do without: Error{kUnsupported}.
+  StatisticsService& Calibration() const;
+  bool down = false;  // the stage will be applied to some down projection
   // Calls `visit` with every linear that the stage will be applied to, in order, as the stages before it
   // leave it.
   std::function<void(const std::function<void(const LinearSlot&)>& visit)> for_each;

@@ -1,10 +1,10 @@
 #include "methods/factorize/filtered.h"
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
 
+#include "methods/factorize/randomized.h"
 #include "models/engine/ops.h"
 
 namespace tnb {
@@ -24,11 +24,8 @@ std::optional<at::Tensor> FilteredVectors(const at::Tensor& gram, int64_t rank) 
   const int64_t size = gram.size(0), width = rank + std::max<int64_t>(16, rank / 8);
   if (10 * width > 7 * size) return std::nullopt;
   const double total = gram.diagonal().sum(at::kDouble).item<double>();
-  auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{20110615});
-  at::Tensor start = at::empty({width, size}, at::kFloat);
-  start.normal_(0, 1, generator);
   // Vectors are rows: the matrix is symmetric, and the products are plain ones.
-  at::Tensor basis = Orthonormal(TimesTransposed(start, gram));
+  at::Tensor basis = Orthonormal(TimesTransposed(RandomStart(width, size, at::kFloat), gram));
   double before = 0;
   for (int round = 0; round < kMostRounds; ++round) {
     const at::Tensor image = TimesTransposed(basis, gram);

@@ -9,13 +9,10 @@ namespace tnb {
 void Metric::Prepare(const StageContext& context) {
   const MetricKind kind = options_.kind;
   if (kind == MetricKind::kFrobenius) return;
-  if (context.statistics == nullptr) {
-    throw Error(ErrorKind::kUnsupported, "a stage needs calibration statistics, and there are none here",
-                "compress a model with tnbench run");
-  }
+  StatisticsService& service = context.Calibration();
   const auto get = [&](StatisticsRequest request) {
     request.down = context.down;
-    return context.statistics->Get(request);
+    return service.Get(request);
   };
   if (kind != MetricKind::kWeightGradients && !Joint()) inputs_ = get(options_.inputs);
   if (kind == MetricKind::kFisher || kind == MetricKind::kWeightGradients)

@@ -11,12 +11,9 @@ namespace {
 
 at::Tensor Orthonormal(const at::Tensor& columns) { return std::get<0>(at::linalg_qr(columns)); }
 
-// The matrix times `width` random vectors, the same ones every time: [rows, width].
+// The matrix times `width` random vectors: [rows, width].
 at::Tensor Sample(const at::Tensor& matrix, int64_t width) {
-  auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{20110615});
-  at::Tensor sketch = at::empty({matrix.size(1), width}, matrix.options());
-  sketch.normal_(0, 1, generator);
-  return at::matmul(matrix, sketch);
+  return at::matmul(matrix, RandomStart(matrix.size(1), width, matrix.scalar_type()));
 }
 
 // Sum of the largest `rank` squared singular values of y [m, k], k small.
@@ -26,6 +23,12 @@ double Captured(const at::Tensor& y, int64_t rank) {
 }
 
 }  // namespace
+
+at::Tensor RandomStart(int64_t rows, int64_t cols, at::ScalarType type) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{20110615});
+  at::Tensor start = at::empty({rows, cols}, type);
+  return start.normal_(0, 1, generator);
+}
 
 bool FewValues(int64_t rows, int64_t cols, int64_t rank) {
   const int64_t side = std::min(rows, cols);

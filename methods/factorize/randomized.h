@@ -19,6 +19,9 @@ bool FewValues(int64_t rows, int64_t cols, int64_t rank);
 // random numbers are the same every time.
 std::optional<TruncatedSvd> RandomizedSvd(const at::Tensor& matrix, int64_t rank);
 
+// Standard normal [rows, cols], the same every time.
+at::Tensor RandomStart(int64_t rows, int64_t cols, at::ScalarType type);
+
 // Orthonormal columns [m, rank] that hold most of a matrix [m, n]: one subspace iteration from a random
 // start. What they miss is 5 to 20 % more than the least that `rank` columns can miss when values decay
 // slowly. For comparisons.

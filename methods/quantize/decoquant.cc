@@ -96,7 +96,7 @@ StageEntry DecoQuantEntry() {
        32,
        {}},
       GroupParameter("64", true),
-      {"zero", Type::kChoice, "asym", "sym: range around 0; asym: with a zero point", 0, 0, {"sym", "asym"}},
+      ZeroParameter(),
       ActivationParameter("int8")};
   return {description, &MakeStage<DecoQuant>};
 }

@@ -77,6 +77,16 @@ Activation ActivationFrom(const StageValues& values) {
   return values.Text("act") == "int8" ? Activation::kInt8 : Activation::kF32;
 }
 
+ParameterDescription ZeroParameter() {
+  return {"zero",
+          ParameterDescription::Type::kChoice,
+          "asym",
+          "sym: range around 0; asym: with a zero point",
+          0,
+          0,
+          {"sym", "asym"}};
+}
+
 ParameterDescription GroupParameter(const std::string& fallback, bool rows) {
   ParameterDescription group{"group", Type::kChoice,      fallback, "input columns that share a scale", 0,
                              0,       {"32", "64", "128"}};
@@ -108,8 +118,7 @@ StageEntry IntegerEntry(int bits) {
           "group, symmetric or with integer zero points" + kOnlySelected,
       "round to nearest, as in methods such as LLM.int8() (arXiv 2208.07339) and GPTQ's baseline");
   // Left out of the canonical form of int8 when symmetric, as everybody's int8 is.
-  ParameterDescription zero{"zero", Type::kChoice,  "asym", "sym: range around 0; asym: with a zero point", 0,
-                            0,      {"sym", "asym"}};
+  ParameterDescription zero = ZeroParameter();
   if (eight) zero.fallback = zero.omitted = "sym";
   description.parameters = {GroupParameter(eight ? "row" : "32", eight), zero, ActivationParameter("int8")};
   switch (bits) {

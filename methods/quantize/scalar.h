@@ -20,6 +20,8 @@ StageEntry LlmInt8Entry();
 // Parameters that quantizers share: `act`, how the input is quantized (int8 unless it is float), and the
 // width of groups.
 ParameterDescription ActivationParameter(const std::string& fallback);
+// "zero": sym or asym.
+ParameterDescription ZeroParameter();
 Activation ActivationFrom(const StageValues& values);
 ParameterDescription GroupParameter(const std::string& fallback, bool rows);
 int64_t GroupFrom(const StageValues& values);

@@ -37,15 +37,10 @@ struct Maker {
 
 class Scaled : public Stage {
  public:
-  explicit Scaled(StatisticsRequest request) : request_(std::move(request)) {}
+  explicit Scaled(const StageValues& values) : calibration_(values) {}
 
   void Prepare(const StageContext& context) override {
-    if (context.statistics == nullptr) {
-      throw Error(ErrorKind::kUnsupported, "a stage needs calibration statistics, and there are none here",
-                  "compress a model with tnbench run");
-    }
-    request_.down = context.down;
-    inputs_ = context.statistics->Get(request_);
+    calibration_.Prepare(context);
     Readers now;
     std::map<std::string, int64_t> rows;  // of selected linears
     int64_t done = 0;
@@ -69,14 +64,10 @@ class Scaled : public Stage {
     finish();
   }
 
-  Json Report() const override {
-    Json report = Json::object();
-    if (inputs_) report["statistics"].push_back(inputs_->About());
-    return report;
-  }
+  Json Report() const override { return calibration_.Report(); }
 
   at::Tensor InputCovariance(const LinearSlot& slot) const override {
-    return inputs_ ? inputs_->FindInputCovariance(slot) : at::Tensor();
+    return calibration_.FindInputCovariance(slot);
   }
 
   void ApplyToNorm(const std::string& name, at::Tensor& gain) const override {
@@ -128,7 +119,7 @@ class Scaled : public Stage {
   // A scaled matrix as it is kept.
   virtual WeightPtr Stored(const at::Tensor& w, const at::Tensor& clamp) const = 0;
 
-  const Statistics& inputs() const { return *inputs_; }
+  const Statistics& inputs() const { return calibration_.statistics(); }
 
  private:
   // What becomes of one linear.
@@ -172,7 +163,7 @@ class Scaled : public Stage {
       divided_[maker.norm.empty() ? maker.linear : maker.norm] = scale;
     }
     detail["scaled"] = !maker.none();
-    const at::Tensor covariance = inputs_->InputCovariance(place);
+    const at::Tensor covariance = inputs().InputCovariance(place);
     for (const Reader& reader : readers.linears) {
       Plan& plan = plans_[reader.name];
       plan.scale = scale;
@@ -184,8 +175,7 @@ class Scaled : public Stage {
     }
   }
 
-  StatisticsRequest request_;
-  std::shared_ptr<const Statistics> inputs_;
+  Calibrated calibration_;
   std::map<std::string, Plan> plans_;          // by linear
   std::map<std::string, at::Tensor> divided_;  // by norm, or by linear whose rows are divided
 };
@@ -193,12 +183,8 @@ class Scaled : public Stage {
 // Scaled matrices are kept as codes.
 class ScaledCodes : public Scaled {
  public:
-  ScaledCodes(StatisticsRequest request, int bits, int64_t group, bool symmetric, Activation activation)
-      : Scaled(std::move(request)),
-        bits_(bits),
-        group_(group),
-        symmetric_(symmetric),
-        activation_(activation) {}
+  ScaledCodes(const StageValues& values, int bits, int64_t group, bool symmetric, Activation activation)
+      : Scaled(values), bits_(bits), group_(group), symmetric_(symmetric), activation_(activation) {}
 
  protected:
   WeightPtr Stored(const at::Tensor& w, const at::Tensor& clamp) const final {
@@ -230,8 +216,10 @@ class ScaledCodes : public Scaled {
 
 class Awq : public ScaledCodes {
  public:
-  Awq(StatisticsRequest request, int bits, int64_t group, bool symmetric, Activation activation, bool clip)
-      : ScaledCodes(std::move(request), bits, group, symmetric, activation), clip_(clip) {}
+  explicit Awq(const StageValues& values)
+      : ScaledCodes(values, static_cast<int>(values.Integer("bits")), GroupFrom(values),
+                    values.Text("zero") == "sym", ActivationFrom(values)),
+        clip_(values.Text("clip") == "search") {}
 
  protected:
   at::Tensor ScaleOf(const Readers& readers, const LinearSlot& place, Json& detail) const override {
@@ -283,8 +271,8 @@ class Awq : public ScaledCodes {
 
 class SmoothQuant : public ScaledCodes {
  public:
-  SmoothQuant(StatisticsRequest request, double alpha)
-      : ScaledCodes(std::move(request), 8, 0, true, Activation::kInt8Row), alpha_(alpha) {}
+  explicit SmoothQuant(const StageValues& values)
+      : ScaledCodes(values, 8, 0, true, Activation::kInt8Row), alpha_(values.Real("alpha")) {}
 
  protected:
   bool Wants(LinearKind kind) const override { return kind == LinearKind::kQ || kind == LinearKind::kGate; }
@@ -306,8 +294,8 @@ class SmoothQuant : public ScaledCodes {
 
 class Awt : public Scaled {
  public:
-  Awt(StatisticsRequest request, double alpha, double least)
-      : Scaled(std::move(request)), alpha_(alpha), least_(least) {}
+  explicit Awt(const StageValues& values)
+      : Scaled(values), alpha_(values.Real("alpha")), least_(values.Real("least")) {}
 
  protected:
   at::Tensor ScaleOf(const Readers&, const LinearSlot& place, Json&) const override {
@@ -321,28 +309,6 @@ class Awt : public Scaled {
  private:
   double alpha_, least_;
 };
-
-StatisticsRequest RequestFrom(const StageValues& values) {
-  StatisticsRequest request;
-  request.data = values.Text("data");
-  request.length = values.Integer("length");
-  request.windows = values.Integer("windows");
-  return request;
-}
-
-std::unique_ptr<Stage> MakeAwq(const StageValues& values) {
-  return std::make_unique<Awq>(RequestFrom(values), static_cast<int>(values.Integer("bits")),
-                               GroupFrom(values), values.Text("zero") == "sym", ActivationFrom(values),
-                               values.Text("clip") == "search");
-}
-
-std::unique_ptr<Stage> MakeSmoothQuant(const StageValues& values) {
-  return std::make_unique<SmoothQuant>(RequestFrom(values), values.Real("alpha"));
-}
-
-std::unique_ptr<Stage> MakeAwt(const StageValues& values) {
-  return std::make_unique<Awt>(RequestFrom(values), values.Real("alpha"), values.Real("least"));
-}
 
 using Type = ParameterDescription::Type;
 
@@ -358,11 +324,11 @@ StageEntry AwqEntry() {
   description.parameters = {
       {"bits", Type::kChoice, "4", "bits of a code", 0, 0, {"2", "3", "4", "5", "6", "8"}},
       GroupParameter("128", true),
-      {"zero", Type::kChoice, "asym", "sym: range around 0; asym: with a zero point", 0, 0, {"sym", "asym"}},
+      ZeroParameter(),
       {"clip", Type::kChoice, "search", "of ranges by their part of the output", 0, 0, {"none", "search"}},
       ActivationParameter("int8")};
   AddCalibration(description.parameters, "");
-  return {description, &MakeAwq};
+  return {description, &MakeStage<Awq>};
 }
 
 StageEntry SmoothQuantEntry() {
@@ -374,7 +340,7 @@ StageEntry SmoothQuantEntry() {
   description.parameters = {
       {"alpha", Type::kReal, "0.5", "how much moves: 0, none of the inputs' range; 1, all of it", 0, 1, {}}};
   AddCalibration(description.parameters, "");
-  return {description, &MakeSmoothQuant};
+  return {description, &MakeStage<SmoothQuant>};
 }
 
 StageEntry AwtEntry() {
@@ -382,9 +348,8 @@ StageEntry AwtEntry() {
   description.name = "awt";
   description.group = "equivalent";
   description.summary =
-      "columns of matrices by the size of their inputs, which the norm or linear before is divided by: what "
-      "is "
-      "factorized next keeps what large inputs meet";
+      "columns of matrices by the size of their inputs, which the norm or linear before is divided by: "
+      "what is factorized next keeps what large inputs meet";
   description.selector = "attn/gate/up";
   description.reference =
       "activation-aware weight tensorization (AWT), with its factors folded into the model";
@@ -392,7 +357,7 @@ StageEntry AwtEntry() {
       {"alpha", Type::kReal, "1", "power of the mean absolute input over its mean", 0, 2, {}},
       {"least", Type::kReal, "0.01", "smallest factor", 1e-6, 1, {}}};
   AddCalibration(description.parameters, "");
-  return {description, &MakeAwt};
+  return {description, &MakeStage<Awt>};
 }
 
 }  // namespace tnb

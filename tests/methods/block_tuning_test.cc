@@ -11,18 +11,6 @@
 namespace tnb {
 namespace {
 
-ModelParts PartsOf(const Checkpoint& checkpoint) {
-  return {checkpoint.config(),
-          [&](const std::string& name, int64_t size) {
-            at::Tensor values = at::empty({size}, at::kFloat);
-            checkpoint.Read(name, 0, size, values.mutable_data_ptr<float>());
-            return values;
-          },
-          [&](const LinearSlot& slot, int64_t rows, int64_t cols) {
-            return ReadLinear(checkpoint, slot, rows, cols);
-          }};
-}
-
 // Additive codes of 3 bits for 4 columns in one block of a small model, then `finish`.
 void WalkOneBlock(const std::function<void(const ChangedBlock&)>& finish) {
   ModelConfig config = testing::SmallConfig();
@@ -47,7 +35,7 @@ void WalkOneBlock(const std::function<void(const ChangedBlock&)>& finish) {
     ++finished;
     finish(block);
   };
-  WalkBlocks(PartsOf(checkpoint), windows, request, walk, [](int64_t, int64_t) {});
+  WalkBlocks(testing::PartsOf(checkpoint), windows, request, walk, [](int64_t, int64_t) {});
   CHECK(finished == 1);
 }
 

@@ -200,17 +200,8 @@ TEST_CASE("sampled keys and values are those of the cache") {
   std::map<std::string, at::Tensor> values;
   StatisticsRequest request;
   request.moments = Moments::kKeysValues;
-  const ModelParts parts{config,
-                         [&](const std::string& name, int64_t size) {
-                           at::Tensor norm = at::empty({size}, at::kFloat);
-                           checkpoint.Read(name, 0, size, norm.mutable_data_ptr<float>());
-                           return norm;
-                         },
-                         [&](const LinearSlot& slot, int64_t rows, int64_t cols) {
-                           return ReadLinear(checkpoint, slot, rows, cols);
-                         }};
   CollectStatistics(
-      parts, windows, request,
+      testing::PartsOf(checkpoint), windows, request,
       [&](const std::string& name, const at::Tensor& tensor) { values.emplace(name, tensor); },
       [](int64_t, int64_t) {});
   const MemoryStatistics statistics(values);

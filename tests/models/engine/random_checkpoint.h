@@ -5,6 +5,7 @@
 #include <random>
 
 #include "models/checkpoint.h"
+#include "models/engine/statistics.h"
 
 namespace tnb::testing {
 
@@ -75,6 +76,19 @@ inline ModelConfig SmallConfig() {
   config.context_length = 256;
   config.tied_head = true;
   return config;
+}
+
+// What statistics are collected from; the checkpoint stays with the caller.
+inline ModelParts PartsOf(const Checkpoint& checkpoint) {
+  return {checkpoint.config(),
+          [&](const std::string& name, int64_t size) {
+            at::Tensor values = at::empty({size}, at::kFloat);
+            checkpoint.Read(name, 0, size, values.mutable_data_ptr<float>());
+            return values;
+          },
+          [&](const LinearSlot& slot, int64_t rows, int64_t cols) {
+            return ReadLinear(checkpoint, slot, rows, cols);
+          }};
 }
 
 }  // namespace tnb::testing

@@ -15,20 +15,9 @@
 namespace tnb {
 namespace {
 
+using testing::PartsOf;
 using testing::RandomCheckpoint;
 using testing::SmallConfig;
-
-ModelParts PartsOf(const Checkpoint& checkpoint) {
-  return {checkpoint.config(),
-          [&](const std::string& name, int64_t size) {
-            at::Tensor values = at::empty({size}, at::kFloat);
-            checkpoint.Read(name, 0, size, values.mutable_data_ptr<float>());
-            return values;
-          },
-          [&](const LinearSlot& slot, int64_t rows, int64_t cols) {
-            return ReadLinear(checkpoint, slot, rows, cols);
-          }};
-}
 
 std::map<std::string, at::Tensor> Collect(const Checkpoint& checkpoint, const std::vector<TokenIds>& windows,
                                           const StatisticsRequest& request) {
