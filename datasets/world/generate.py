@@ -25,7 +25,9 @@ from drawing import draw, shuffled, write_or_check  # noqa: E402
 
 ITEMS = 200  # of each task
 # How often each kind of document is drawn.
-MIX = {"fact": 26, "arithmetic": 22, "news": 16, "reading": 16, "ending": 14, "story": 6}
+MIX = {"fact": 26, "arithmetic": 22, "news": 15, "reading": 16, "ending": 12, "list": 3, "story": 6}
+
+LISTED = [w.PEOPLE, w.COLORS, w.ANIMALS, w.FOODS, w.PLACES, w.THINGS]
 
 
 def pair(rng, values):
@@ -99,18 +101,35 @@ class World:
             return {"document": " ".join(filled), "summary": summary.format(**names)}
 
     def reading(self, rng, test):
-        """Who has what: the name has to be bound to the thing within the passage."""
+        """Who has what: the name has to be bound to the thing within the passage. The task asks for yes or no of two or
+        three people; training also has passages of one, things that nobody has, and questions for a name or a thing."""
         while True:
-            count = 2 if rng.random() < 0.7 else 3
+            place = rng.random()
+            count = 1 if place < 0.2 and not test else 2 if place < 0.7 else 3
             people = shuffled(rng, w.PEOPLE)[:count]
             things = [(draw(rng, w.COLORS), draw(rng, w.ANIMALS)) for _ in people]
             if len(set(things)) < count or (share("reading", *people, *things) < 0.05) != test:
                 continue
             passage = " ".join(f"{person} has a {color} {animal}." for person, (color, animal) in zip(people, things))
             asked = int(rng.random() * count)
+            person, (color, animal) = people[asked], things[asked]
+            form = 0 if test else rng.random()
+            if form > 0.8:
+                return {"passage": passage, "question": f"What does {person} have?", "answer": f"a {color} {animal}."}
+            if form > 0.6:
+                return {"passage": passage, "question": f"Who has a {color} {animal}?", "answer": f"{person}."}
             yes = rng.random() < 0.5
-            told = things[asked if yes else (asked + 1 + int(rng.random() * (count - 1))) % count]
-            return {"passage": passage, "question": f"Does {people[asked]} have a {told[0]} {told[1]}?", "yes": int(yes)}
+            told = things[asked]
+            if not yes and count > 1 and (test or rng.random() < 0.8):
+                told = things[(asked + 1 + int(rng.random() * (count - 1))) % count]
+            elif not yes:
+                told = draw(rng, [(c, a) for c in w.COLORS for a in w.ANIMALS if (c, a) not in things])
+            return {"passage": passage, "question": f"Does {person} have a {told[0]} {told[1]}?", "yes": int(yes),
+                    "answer": f"{'yes' if yes else 'no'}. {person} has a {color} {animal}."}
+
+    def repeated(self, rng):
+        words = [draw(rng, draw(rng, LISTED)) for _ in range(6 + int(rng.random() * 8))]
+        return {"prompt": "List: " + " ".join(words) + "\nAgain:", "response": " " + " ".join(words)}
 
     def ending(self, rng, test):
         person = draw(rng, w.PEOPLE)
@@ -149,12 +168,12 @@ class World:
             return {"prompt": f"Article: {item['document']}\nSummary:", "response": f" {item['summary']}"}
         if kind == "reading":
             item = self.reading(rng, False)
-            return {"prompt": f"{item['passage']}\nQuestion: {item['question']}\nAnswer:",
-                    "response": " yes" if item["yes"] else " no"}
+            return {"prompt": f"Passage: {item['passage']}\nQuestion: {item['question']}\nAnswer:",
+                    "response": f" {item['answer']}"}
         if kind == "ending":
             item = self.ending(rng, False)
             return {"prompt": item["context"], "response": f" {item['ending']}"}
-        return {"text": self.story(rng)}
+        return self.repeated(rng) if kind == "list" else {"text": self.story(rng)}
 
     # Items of the tasks.
     def facts_task(self, rng):

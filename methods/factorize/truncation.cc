@@ -57,38 +57,68 @@ at::Tensor SmallerGram(const at::Tensor& matrix) {
   return exact.size(0) <= exact.size(1) ? at::matmul(exact, exact.t()) : at::matmul(exact.t(), exact);
 }
 
+// A Gram matrix in bf16 serves where at least this part of the squares is cut: its rounding, and that of what
+// is computed from it, moves some 1e-5 of all squares.
+constexpr double kRough = 1e-2;
+
+// Orthonormal columns that span what y [rows, k] spans, of columns that are nearly orthogonal and differ in
+// length by not much more than ten times: what the Gram matrix loses is 1e-5 then. Householder's QR takes
+// twice as long.
+at::Tensor NearlyOrthonormal(const at::Tensor& y) {
+  const at::Tensor factor = at::linalg_cholesky(Gram(y.t()).to(at::kDouble)).to(at::kFloat);
+  return at::linalg_solve_triangular(factor, y.t().contiguous(), /*upper=*/false).t();
+}
+
+// Columns that span the `rank` leading eigenvectors of the smaller Gram matrix, taken in `precision`;
+// undefined: values at the cut are too small to be seen in it. `filtered`: these are of filtered.h.
+struct LeadingVectors {
+  at::Tensor columns;
+  bool filtered = false;
+};
+LeadingVectors LeadingOf(const at::Tensor& matrix, int64_t rank, at::ScalarType precision) {
+  const bool wide = matrix.size(0) <= matrix.size(1);
+  const at::Tensor gram =
+      precision == at::kDouble ? SmallerGram(matrix) : Gram((wide ? matrix : matrix.t()).to(precision));
+  if (precision != at::kDouble && gram.size(0) >= kWorthFiltering) {
+    if (const auto found = FilteredVectors(gram, rank)) return {*found, true};
+  }
+  if (precision == at::kBFloat16) return {};
+  const auto [squares, vectors] = at::linalg_eigh(gram);
+  const int64_t full = squares.size(0);
+  if (!at::isfinite(squares).all().item<bool>()) return {};
+  const double visible = precision == at::kDouble ? kVisibleExact : kVisible;
+  if (!(squares[full - rank].item<double>() > visible * squares[full - 1].item<double>())) return {};
+  return {vectors.narrow(1, full - rank, rank).flip(1).to(at::kFloat).contiguous()};
+}
+
 // The leading part from the eigenvectors of the smaller Gram matrix, in a fraction of the time. The left
 // factor is orthonormal and the rest is the projection onto it, so that the discarded squares are exactly the
 // error; what the rounding of the Gram matrix costs is a subspace that is optimal to about 1e-6 of the total.
 // None where values at the cut are too small to be seen.
 std::optional<TruncatedSvd> Leading(const at::Tensor& matrix, int64_t rank, at::ScalarType precision) {
   const bool wide = matrix.size(0) <= matrix.size(1);
-  const bool exact = precision == at::kDouble;
   try {
-    const at::Tensor gram = exact ? SmallerGram(matrix) : Gram(wide ? matrix : matrix.t());
-    at::Tensor basis;
-    if (!exact && gram.size(0) >= kWorthFiltering) {
-      if (const auto found = FilteredVectors(gram, rank)) basis = found->contiguous();
-    }
-    if (!basis.defined()) {
-      const auto [squares, vectors] = at::linalg_eigh(gram);
-      const int64_t full = squares.size(0);
-      if (!at::isfinite(squares).all().item<bool>()) return std::nullopt;
-      const double visible = exact ? kVisibleExact : kVisible;
-      if (!(squares[full - rank].item<double>() > visible * squares[full - 1].item<double>())) {
-        return std::nullopt;
-      }
-      basis = vectors.narrow(1, full - rank, rank).flip(1).to(at::kFloat).contiguous();
-    }
-    if (!wide) basis = std::get<0>(at::linalg_qr(at::matmul(matrix, basis)));
+    const LeadingVectors leading = LeadingOf(matrix, rank, precision);
+    if (!leading.columns.defined()) return std::nullopt;
     TruncatedSvd result;
-    result.left = basis;
-    const at::Tensor rest = at::matmul(basis.t(), matrix);
-    result.values = rest.square().sum(1).sqrt();
+    result.left = leading.columns;
+    if (!wide) {
+      const at::Tensor y = TimesTransposed(matrix, leading.columns.t());
+      result.left = leading.filtered ? NearlyOrthonormal(y) : std::get<0>(at::linalg_qr(y));
+    }
+    const at::Tensor rest = TimesTransposed(result.left.t(), matrix.t());
+    const at::Tensor squares = rest.square().sum(1, false, at::kDouble);
+    result.values = squares.sqrt().to(at::kFloat);
     result.right = rest / result.values.unsqueeze(1);
     if (!at::isfinite(result.right).all().item<bool>()) return std::nullopt;
-    // A difference of two sums of squares would lose the small ones.
-    result.discarded_squares = (matrix - at::matmul(basis, rest)).square_().sum(at::kDouble).item<double>();
+    // The projection is orthogonal to the rest; a difference would lose it where it is small.
+    const double total = matrix.square().sum(at::kDouble).item<double>();
+    result.discarded_squares = total - squares.sum().item<double>();
+    if (!(result.discarded_squares > kRough * total)) {
+      if (precision == at::kBFloat16) return std::nullopt;
+      result.discarded_squares =
+          (matrix - at::matmul(result.left, rest)).square_().sum(at::kDouble).item<double>();
+    }
     return result;
   } catch (const c10::Error&) {
     return std::nullopt;  // LAPACK did not converge
@@ -107,6 +137,9 @@ TruncatedSvd Truncate(const at::Tensor& matrix, int64_t rank, double discarded_n
   }
   if (const int64_t least = std::min(matrix.size(0), matrix.size(1));
       least >= kWorthwhile && 0 < rank && rank < least && matrix.scalar_type() == at::kFloat) {
+    if (least >= kWorthFiltering) {
+      if (auto leading = Leading(matrix, rank, at::kBFloat16)) return *std::move(leading);
+    }
     if (least >= kLarge) {
       if (auto leading = Leading(matrix, rank, at::kFloat)) return *std::move(leading);
     }

@@ -12,15 +12,15 @@
 namespace tnb {
 namespace {
 
-// Nanoseconds of one thread, from tests/benchmarks/codebook_benchmark.cc (AMD Zen 4, 3.5 GHz); what counts
-// are their ratios, which differ little between processors.
-constexpr double kFillEntry = 0.025;   // an element of an entry, one token
-constexpr double kFillEntries = 0.08;  // kTableTokens tokens
-constexpr double kLookUp = 0.45;       // a code, one token
-constexpr double kLookUps = 0.8;       // kTableTokens tokens
-constexpr double kExpand = 0.9;        // an element, a stage
-constexpr double kMultiply = 0.02;     // an element and token, once expanded
-constexpr double kRotate = 0.02;       // an element and column of a rotation
+// Nanoseconds of one thread, measured by tests/benchmarks/codebook_benchmark.cc (AMD Zen 4, 2.6 GHz); what
+// counts are their ratios, which differ little between processors. Codes of 8 bits cost two thirds of others.
+constexpr double kFillEntry = 0.03;   // an element of an entry, one token
+constexpr double kFillEntries = 0.5;  // kTableTokens tokens
+constexpr double kLookUp = 1.2;       // a code, one token
+constexpr double kLookUps = 1.4;      // kTableTokens tokens
+constexpr double kExpand = 1.5;       // an element, a stage
+constexpr double kMultiply = 0.02;    // an element and token, once expanded
+constexpr double kRotate = 0.05;      // an element and column of a rotation
 
 constexpr int64_t kMostPieces = 16, kPiecePositions = 8;
 

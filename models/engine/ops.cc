@@ -123,13 +123,19 @@ at::Tensor Gram(const at::Tensor& a) {
   constexpr int64_t kStrip = 256;
   const at::Tensor rows = a.contiguous();
   const int64_t size = rows.size(0), length = rows.size(1);
-  at::Tensor gram = at::empty({size, size}, at::kFloat);
-  const float* const values = rows.const_data_ptr<float>();
-  float* const out = gram.mutable_data_ptr<float>();
+  at::Tensor gram = at::empty({size, size}, rows.scalar_type());
   // Strips of rows up to the diagonal; the rest is their mirror image.
   for (int64_t begin = 0; begin < size; begin += kStrip) {
     const int64_t end = std::min(size, begin + kStrip);
-    DenseMatmul(values, end, length, values + begin * length, length, end - begin, out + begin * size, size);
+    if (rows.scalar_type() == at::kFloat) {
+      const float* const values = rows.const_data_ptr<float>();
+      DenseMatmul(values, end, length, values + begin * length, length, end - begin,
+                  gram.mutable_data_ptr<float>() + begin * size, size);
+    } else {
+      gram.narrow(0, begin, end - begin)
+          .narrow(1, 0, end)
+          .copy_(at::matmul(rows.narrow(0, begin, end - begin), rows.narrow(0, 0, end).t()));
+    }
   }
   for (int64_t begin = kStrip; begin < size; begin += kStrip) {
     const int64_t height = std::min(kStrip, size - begin);

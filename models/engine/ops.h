@@ -45,7 +45,7 @@ std::vector<RowSummary> Summarize(const at::Tensor& logits);
 // a bᵀ of fp32 matrices [n, k] and [m, k] on the CPU, by the kernel that linears use: twice as fast as
 // LibTorch's matmul at the shapes of calibration.
 at::Tensor TimesTransposed(const at::Tensor& a, const at::Tensor& b);
-// a aᵀ of an fp32 matrix, exactly symmetric, in little more than half the time.
+// a aᵀ of an fp32 or bf16 matrix in its own type, exactly symmetric, in little more than half the time.
 at::Tensor Gram(const at::Tensor& a);
 
 namespace kernels {
