@@ -174,14 +174,16 @@ std::vector<LinePlot> HealPlots(const Store& store, const std::vector<HealedRun>
   LinePlot loss{.title = "Loss while healing; a point is the mean of a 60th of the steps",
                 .x_label = {},
                 .y_label = "loss [nats per token]"};
-  LinePlot blocks{.title = "Healing block by block",
+  LinePlot blocks{.title = "Healing block by block: before (dashed) and after",
                   .x_label = "block",
                   .y_label = "relative squared error of the output"};
-  const auto draw = [&](const HealedRun& run, const std::string& name, bool dashed) {
+  const auto draw_loss = [&](const HealedRun& run, const std::string& name, bool dashed) {
     PlotSeries line = LossLine(name, run.stages);
     line.dashed = dashed;
     if (!line.x.empty()) loss.series.push_back(std::move(line));
-    PlotSeries before{.name = name + ", before", .dashed = true}, after{.name = name + ", after"};
+  };
+  const auto draw_blocks = [&](const HealedRun& run) {
+    PlotSeries before{.dashed = true}, after{.name = run.name};
     for (const Json& stage : run.stages) {
       for (const auto& [series, key] :
            {std::pair{&before, "error_before"}, std::pair{&after, "error_after"}}) {
@@ -194,17 +196,20 @@ std::vector<LinePlot> HealPlots(const Store& store, const std::vector<HealedRun>
     blocks.series.push_back(std::move(after));
     blocks.series.push_back(std::move(before));
   };
+  const std::string control_name = "control (uncompressed model): ";
   std::set<int64_t> drawn, controls;
   for (const HealedRun& run : healed) {
     drawn.insert(run.run->view.run.id);
     if (run.needs_control && run.control != 0) controls.insert(run.control);
-    draw(run, run.is_control ? run.name + " (control: uncompressed)" : run.name, run.is_control);
+    draw_loss(run, (run.is_control ? control_name : "") + run.name, run.is_control);
+    // A control puts out what it should from the beginning.
+    if (!run.is_control) draw_blocks(run);
   }
   for (const int64_t control : controls) {
     if (drawn.count(control) != 0) continue;
     const RunData data = LoadRun(store, store.Run(control));
-    const std::string name = fmt::format("run {} (control: uncompressed)", control);
-    for (const HealedRun& run : HealedRuns(store, {&data}, {})) draw(run, name, true);
+    for (const HealedRun& run : HealedRuns(store, {&data}, {}))
+      draw_loss(run, control_name + "run " + std::to_string(control), true);
   }
   std::vector<LinePlot> plots;
   if (!loss.series.empty()) {

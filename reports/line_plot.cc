@@ -16,7 +16,7 @@ constexpr double kWidth = 720, kHeight = 460, kLeft = 70, kTop = 40, kBottom = 5
 constexpr double kBeside = 150, kAir = 20;  // right of the axes: with the legend there, and without
 constexpr double kLineHeight = 20;          // of the legend
 // Characters of a name that fit beside the axes, and on a line below them.
-constexpr size_t kNameBeside = 15, kNameBelow = 88;
+constexpr size_t kNameBeside = 15, kNameBelow = 80;
 // Okabe and Ito's colors, which color-blind readers can tell apart; their black is white on a dark screen.
 constexpr std::array kColors = {"#0072b2", "#d55e00", "#009e73",     "#cc79a7",
                                 "#e69f00", "#56b4e9", "currentColor"};
@@ -85,13 +85,22 @@ std::string Ticks(const Axes& axes) {
                    kLeft, kTop, right - kLeft, bottom - kTop);
 }
 
-// How series `index` is drawn: its color, and when the colors have been used up dots.
-std::string Stroke(const PlotSeries& series, size_t index) {
-  std::string stroke = fmt::format("fill=\"none\" stroke=\"{}\"", kColors.at(index % kColors.size()));
-  if (series.marks) return stroke;
-  stroke += " stroke-width=\"2\"";
-  if (series.dashed) return stroke + " stroke-dasharray=\"7 4\"";
-  return index < kColors.size() ? stroke : stroke + " stroke-dasharray=\"2 3\"";
+// How every series is drawn: its color, and when the colors have been used up dots.
+std::vector<std::string> Strokes(const LinePlot& plot) {
+  std::vector<std::string> strokes;
+  size_t color = 0;  // of the next series with a name
+  for (const PlotSeries& series : plot.series) {
+    if (!series.name.empty() || color == 0) ++color;
+    std::string stroke = fmt::format("fill=\"none\" stroke=\"{}\"", kColors.at((color - 1) % kColors.size()));
+    if (!series.marks) stroke += " stroke-width=\"2\"";
+    if (series.dashed) {
+      stroke += " stroke-dasharray=\"7 4\"";
+    } else if (color > kColors.size() && !series.marks) {
+      stroke += " stroke-dasharray=\"2 3\"";
+    }
+    strokes.push_back(stroke);
+  }
+  return strokes;
 }
 
 std::string Drawn(const PlotSeries& series, const Axes& axes, const std::string& stroke) {
@@ -142,6 +151,7 @@ Legend LegendOf(const LinePlot& plot, const std::vector<std::string>& strokes, b
   const double x = beside ? kWidth - kBeside + 14 : kLeft;
   double y = beside ? kTop + 12 : kHeight + 8;
   for (size_t i = 0; i < plot.series.size(); ++i) {
+    if (plot.series[i].name.empty()) continue;
     legend.svg += plot.series[i].marks
                       ? fmt::format("<circle cx=\"{}\" cy=\"{}\" r=\"4\" {}/>\n", x + 10, y, strokes[i])
                       : fmt::format("<path d=\"M{} {}h20\" {}/>\n", x, y, strokes[i]);
@@ -178,8 +188,7 @@ std::string RenderSvg(const LinePlot& plot) {
   const bool beside = std::all_of(plot.series.begin(), plot.series.end(),
                                   [](const PlotSeries& series) { return series.name.size() <= kNameBeside; });
   const Axes axes = AxesOf(plot, beside);
-  std::vector<std::string> strokes;
-  for (size_t i = 0; i < plot.series.size(); ++i) strokes.push_back(Stroke(plot.series[i], i));
+  const std::vector<std::string> strokes = Strokes(plot);
   const Legend legend = LegendOf(plot, strokes, beside);
   std::string svg = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"tnb-plot\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "

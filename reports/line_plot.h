@@ -9,7 +9,7 @@
 namespace tnb {
 
 struct PlotSeries {
-  std::string name;
+  std::string name;          // empty: of the color of the one before, without an entry in the legend
   std::vector<double> x, y;  // as long as each other; a point that is not finite is a gap in the line
   bool marks = false;        // circles instead of a line
   bool dashed = false;

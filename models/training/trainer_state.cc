@@ -217,7 +217,7 @@ void Trainer::State::Accumulate(const TrainingBatch& batch, double scale, LossSu
   if (options.block >= 0) return AccumulateBlock(batch, scale, sums, report);
   const c10::AutoGradMode on(true);
   Stopwatch watch;
-  const Lesson lesson = Taught(batch);
+  Lesson lesson = Taught(batch);
   const double pull = options.loss.hidden / static_cast<double>(model.blocks.size());
   const at::Tensor weights = batch.weights.reshape({-1});
   double differences = 0;  // of hidden states, over all blocks
@@ -231,8 +231,10 @@ void Trainer::State::Accumulate(const TrainingBatch& batch, double scale, LossSu
     const c10::AutoGradMode graph(!options.recompute);
     outputs.push_back(ForwardBlock(i, inputs.back(), mask));
     hidden = outputs.back().detach();
-    if (!lesson.blocks.empty())
+    if (!lesson.blocks.empty()) {
       pulls.push_back(HiddenGradient(hidden, lesson.blocks[i], weights, scale * pull, differences));
+      lesson.blocks[i].reset();
+    }
   }
   sums.hidden += differences / static_cast<double>(model.blocks.size());
   hidden.requires_grad_(true);

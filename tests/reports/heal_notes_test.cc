@@ -73,7 +73,7 @@ TEST_CASE("a report draws the loss of every healed row and of its control") {
   CHECK_FALSE(plot.series[0].dashed);
   CHECK(plot.series[0].x.size() == 60);
   CHECK(plot.series[2].dashed);
-  CHECK_THAT(plot.series[2].name, Contains("control: uncompressed"));
+  CHECK_THAT(plot.series[2].name, Contains("control (uncompressed model): heal"));
   // Two healings are one line with a gap, over the tokens of both.
   CHECK(plot.series[1].x.size() == 56 + 1 + 56);
   CHECK(std::isnan(plot.series[1].y[56]));
@@ -107,7 +107,7 @@ TEST_CASE("a control that is no row of the report is drawn too") {
   table = BuildReport(store, only).at(0);
   REQUIRE(table.plots.at(0).series.size() == 2);
   CHECK(table.plots[0].series[1].dashed);
-  CHECK(table.plots[0].series[1].name == "run " + std::to_string(control) + " (control: uncompressed)");
+  CHECK(table.plots[0].series[1].name == "control (uncompressed model): run " + std::to_string(control));
   CHECK_THAT(Notes(table), Contains("control: run " + std::to_string(control)));
 }
 

@@ -66,6 +66,16 @@ TEST_CASE("a legend with long names stands below the axes, in lines that fit") {
   CHECK(joined == name);
 }
 
+TEST_CASE("a series without a name belongs to the one before") {
+  LinePlot plot{.title = "t"};
+  for (const std::string name : {"a", "", "b"})
+    plot.series.push_back({.name = name, .x = {0, 1}, .y = {0, 1}});
+  const std::string svg = RenderSvg(plot);
+  CHECK(Count(svg, "stroke=\"#0072b2\"") == 3);  // two lines and a sample
+  CHECK(Count(svg, "stroke=\"#d55e00\"") == 2);
+  CHECK(Count(svg, "x=\"611\"") == 2);
+}
+
 TEST_CASE("more series than colors differ in their dashes") {
   LinePlot plot{.title = "t"};
   for (int i = 0; i < 9; ++i) plot.series.push_back({.name = "s", .x = {0, 1}, .y = {0, 1.0 * i}});
