@@ -177,7 +177,7 @@ std::function<int()> DeclareCompare(OptionList& command) {
   command.Add("--threads", options->threads, "--measure: 0: one a logical core").ShowDefault();
   command.Add("--artefacts", options->artefacts,
               "--measure: folder of compressed models (default: in the user's cache)");
-  command.Add("--format", options->format, "text, md, csv, json or latex").ShowDefault();
+  command.Add("--format", options->format, "text, md, csv, json, latex or html").ShowDefault();
   command.Flag("--json", options->json, "short for --format json");
   return [options] {
     if (options->measure && options->model.empty()) options->model = "smollm2-135m";

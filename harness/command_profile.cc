@@ -260,7 +260,7 @@ std::function<int()> DeclareProfile(OptionList& command) {
   command.Flag("--keep-artefacts", options->keep_artefacts,
                "do not remove each compressed model when it is measured");
   command.Flag("--dry-run", options->dry_run, "print the cells and end");
-  command.Add("--format", options->format, "text, md, csv, json or latex").ShowDefault();
+  command.Add("--format", options->format, "text, md, csv, json, latex or html").ShowDefault();
   return [options] { return Profile(*options); };
 }
 

@@ -59,7 +59,7 @@ int Report(const CommandReportOptions& options) {
 std::function<int()> DeclareReport(OptionList& command) {
   auto options = std::make_shared<CommandReportOptions>();
   command.Add("--db", options->db, "results database").ShowDefault();
-  command.Add("--format", options->format, "md, text, csv, json or latex").ShowDefault();
+  command.Add("--format", options->format, "md, text, csv, json, latex or html").ShowDefault();
   command.Flag("--json", options->json, "short for --format json");
   command.Add("--model", options->model, "only this model");
   command.Add("--method", options->method, "only this method");

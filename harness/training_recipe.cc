@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "methods/recipe.h"
 #include "models/formats/nearest.h"
+#include "models/training/train.h"
 
 namespace tnb {
 namespace {
@@ -97,8 +98,7 @@ void ReadTraining(const Json& json, const std::string& where, TrainingRecipe& re
   fields.Done();
   training.bf16 = precision == "bf16";
   training.recompute = activations == "recompute";
-  const int64_t step = recipe.length * recipe.batch * recipe.accumulate;
-  training.steps = std::max<int64_t>(1, (recipe.tokens + step / 2) / step);
+  training.steps = StepsFor(recipe.tokens, recipe.length * recipe.batch * recipe.accumulate);
 }
 
 }  // namespace

@@ -96,7 +96,14 @@ void WholeModelWork::Apply(Recipe& recipe, size_t first, Model& model, const Mod
 
 void WholeModelWork::RemoveCheckpoints() const {
   std::error_code ignored;
-  for (const std::filesystem::path& file : checkpoints_) std::filesystem::remove(file, ignored);
+  for (const std::filesystem::path& file : checkpoints_) {
+    // A training may keep several files, whose names begin with that of its checkpoint.
+    std::vector<std::filesystem::path> found;
+    for (const auto& entry : std::filesystem::directory_iterator(file.parent_path(), ignored)) {
+      if (entry.path().filename().string().starts_with(file.filename().string())) found.push_back(entry);
+    }
+    for (const std::filesystem::path& path : found) std::filesystem::remove(path, ignored);
+  }
 }
 
 }  // namespace tnb

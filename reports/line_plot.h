@@ -1,5 +1,6 @@
-// A line chart as a self-contained SVG: axes with round ticks, one color a series, a legend. For charts of a
-// handful of series; nothing in the file refers to anything outside.
+// A line chart as a self-contained SVG: axes with round ticks, one color a series, a legend (beside the
+// chart, or below it when a name is long). For charts of a handful of series, alone or within a page of HTML,
+// on light and on dark screens; nothing in the file refers to anything outside.
 #pragma once
 
 #include <string>
@@ -8,9 +9,10 @@
 namespace tnb {
 
 struct PlotSeries {
-  std::string name;
+  std::string name;          // empty: of the color of the one before, without an entry in the legend
   std::vector<double> x, y;  // as long as each other; a point that is not finite is a gap in the line
   bool marks = false;        // circles instead of a line
+  bool dashed = false;
 };
 
 struct LinePlot {

@@ -10,15 +10,13 @@
 namespace tnb {
 
 ReportFormat ReportFormatFrom(const std::string& name) {
-  static const std::map<std::string, ReportFormat> kFormats = {{"md", ReportFormat::kMarkdown},
-                                                               {"text", ReportFormat::kTerminal},
-                                                               {"csv", ReportFormat::kCsv},
-                                                               {"json", ReportFormat::kJson},
-                                                               {"latex", ReportFormat::kLatex}};
+  static const std::map<std::string, ReportFormat> kFormats = {
+      {"md", ReportFormat::kMarkdown}, {"text", ReportFormat::kTerminal}, {"csv", ReportFormat::kCsv},
+      {"json", ReportFormat::kJson},   {"latex", ReportFormat::kLatex},   {"html", ReportFormat::kHtml}};
   const auto found = kFormats.find(name);
   if (found != kFormats.end()) return found->second;
   throw Error(ErrorKind::kUsage,
-              {"unknown report format", "md, text, csv, json or latex", name, "--format", ""});
+              {"unknown report format", "md, text, csv, json, latex or html", name, "--format", ""});
 }
 
 std::string RenderTables(const std::vector<Table>& tables, ReportFormat format, int width) {
@@ -28,6 +26,7 @@ std::string RenderTables(const std::vector<Table>& tables, ReportFormat format, 
     // Names come from the user and need not be UTF-8.
     return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   }
+  if (format == ReportFormat::kHtml) return RenderHtml(tables);
   std::string text;
   for (const Table& table : tables) {
     if (!text.empty()) text += "\n";
@@ -51,7 +50,8 @@ std::string RenderTables(const std::vector<Table>& tables, ReportFormat format, 
 namespace {
 
 // pdflatex stops at characters that its fonts lack: beyond ASCII only the accented letters of Latin-1 pass,
-// anything else becomes its number. `point`: the bytes of one code point of UTF-8.
+// bars of an eighth to a whole of a line's height are drawn, anything else becomes its number. `point`: the
+// bytes of one code point of UTF-8.
 std::string Printable(const std::string& point) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(point[i]); };
   if (byte(0) < 0x80) return byte(0) < 0x20 || byte(0) == 0x7f || point.size() > 1 ? "?" : point;
@@ -59,6 +59,8 @@ std::string Printable(const std::string& point) {
   if (length == 0 || byte(0) > 0xf4 || point.size() != length) return "?";
   uint32_t code = byte(0) & (0xff >> (length + 1));
   for (size_t i = 1; i < length; ++i) code = code << 6 | (byte(i) & 0x3f);
+  if (code >= 0x2581 && code <= 0x2588)
+    return fmt::format("\\rule{{0.4em}}{{{:.3f}em}}", (code - 0x2580) / 8.0);
   const bool letter = code >= 0xc0 && code <= 0xff && code != 0xd0 && code != 0xde && code != 0xf0 &&
                       code != 0xf7 && code != 0xfe;
   return letter ? point : fmt::format("U+{:04X}", code);

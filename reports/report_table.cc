@@ -91,7 +91,7 @@ void MoveConstants(size_t identity, Table& table) {
 
 // Rows become columns: one row a number, one column a method (or model).
 Table Transposed(const Table& table) {
-  Table turned{.caption = table.caption, .notes = table.notes};
+  Table turned{.caption = table.caption, .notes = table.notes, .plots = table.plots};
   turned.columns.push_back({"number", Alignment::kLeft, "number", kIdentity});
   for (const auto& row : table.rows) {
     const std::string& key = row[0].full.empty() ? row[0].text : row[0].full;
@@ -236,7 +236,9 @@ Table MakeTable(const Store& store, const std::vector<ReportRow>& rows, const Re
     for (std::string& note : TextNotes({row.run}, row.base)) table.notes.push_back(std::move(note));
   }
   for (std::string& note : GridNotes(runs)) table.notes.push_back(std::move(note));
-  for (std::string& note : HealNotes(store, runs, options)) table.notes.push_back(std::move(note));
+  const std::vector<HealedRun> healed = HealedRuns(store, runs, options);
+  for (std::string& note : HealNotes(healed)) table.notes.push_back(std::move(note));
+  table.plots = HealPlots(store, healed);
   AddReasons(runs, options, table);
   if (!by_model) AddLabels(runs, options, table);
   if (options.move_constants) MoveConstants(2, table);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "reports/line_plot.h"
 
 namespace tnb {
 
@@ -35,6 +36,7 @@ struct Table {
   std::vector<Column> columns{};
   std::vector<std::vector<Cell>> rows{};  // each as long as columns
   std::vector<std::string> notes{};
+  std::vector<LinePlot> plots{};  // HTML draws them; what they say in short stands in the notes
 };
 
 // Error{kInternal} when a row is not as long as the columns.

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "models/training/train.h"
+#include "models/training/train_blocks.h"
 
 namespace tnb {
 namespace {
@@ -23,9 +23,23 @@ int64_t LargestWeight(const Linear& linear) {
   return largest;
 }
 
+// What the loss of the whole model is made of; a block that trains by itself has another one.
+const char* const kDivergence = "0.9";
+const char* const kTemperature = "1";
+const char* const kHidden = "0";
+
 class HealStage : public WholeModelStage {
  public:
-  explicit HealStage(const StageValues& values) : values_(values) {}
+  explicit HealStage(const StageValues& values) : values_(values) {
+    if (values_.Text("scope") != "block") return;
+    for (const auto& [name, value] :
+         {std::pair{"kd", kDivergence}, {"temperature", kTemperature}, {"hidden", kHidden}}) {
+      if (values_.Text(name) == value) continue;
+      throw Error(ErrorKind::kUsage,
+                  {std::string("heal: ") + name + " is of the loss of the whole model", "scope=model",
+                   "scope=block, whose loss is the difference of a block's outputs", "", ""});
+    }
+  }
 
   Json ApplyToModel(Model& model, const WholeModelContext& context) const override {
     const std::string& data = values_.Text("data");
@@ -36,13 +50,9 @@ class HealStage : public WholeModelStage {
                                       "at most " + std::to_string(model.config.context_length) + " tokens",
                                       std::to_string(length), "length of heal", ""});
     }
+    const bool by_block = values_.Text("scope") == "block";
     const PackedDocuments documents(text.documents, length, static_cast<uint64_t>(values_.Integer("seed")));
     const TrainerOptions options = Options(context, length * batch);
-    std::shared_ptr<const Teacher> teacher;
-    if (options.loss.distillation > 0) {
-      teacher = std::make_shared<const Teacher>(context.original, options.bf16 ? at::kBFloat16 : at::kFloat);
-    }
-    Trainer trainer(model, options, teacher);
     TrainingPlan plan;
     plan.steps = options.steps;
     const int64_t accumulate = values_.Integer("accumulate");
@@ -54,34 +64,82 @@ class HealStage : public WholeModelStage {
                                {"model", ContentHash(model)},
                                {"original", context.identity}})
                              .dump());
-    plan.on_step = [&](CurvePoint& point) {
-      if (context.peak_bytes) point.peak_bytes = context.peak_bytes();
-      if (context.progress) context.progress("heal", point.step, plan.steps, "steps");
-    };
+    Json detail =
+        by_block ? HealBlocks(model, context, options, plan) : HealWhole(model, context, options, plan);
+    detail["text"] = text.identity;
+    detail["epochs"] =
+        static_cast<double>(options.steps * accumulate * batch) / static_cast<double>(documents.sequences());
+    detail["filled"] = documents.filled();
+    return detail;
+  }
+
+ private:
+  static Json HealWhole(Model& model, const WholeModelContext& context, const TrainerOptions& options,
+                        TrainingPlan& plan) {
+    std::shared_ptr<const Teacher> teacher;
+    if (options.loss.teaches()) {
+      teacher = std::make_shared<const Teacher>(context.original, options.bf16 ? at::kBFloat16 : at::kFloat);
+    }
+    Trainer trainer(model, options, teacher);
+    plan.on_step = [&](CurvePoint& point) { Tell(context, point, point.step, plan.steps); };
     const std::vector<CurvePoint> curve = Train(trainer, plan);
     trainer.Store(model);
-    return {{"text", text.identity},
-            {"curve", CurveToJson(curve)},
+    return {{"curve", CurveToJson(curve)},
             {"tokens", curve.back().tokens},
-            {"epochs", static_cast<double>(options.steps * accumulate * batch) /
-                           static_cast<double>(documents.sequences())},
-            {"filled", documents.filled()},
             {"seconds", curve.back().seconds},
             {"trained_parameters", trainer.parameters()},
             {"gradient_bytes", trainer.gradient_bytes()},
             {"optimizer_bytes", trainer.optimizer_bytes()}};
   }
 
- private:
+  // Tokens and steps are those of every block; bytes those of the largest one.
+  static Json HealBlocks(Model& model, const WholeModelContext& context, const TrainerOptions& options,
+                         TrainingPlan& plan) {
+    BlocksPlan blocks;
+    int64_t before = 0, total = 0;  // steps of the blocks before, and of all
+    plan.on_step = [&](CurvePoint& point) { Tell(context, point, before + point.step, total); };
+    blocks.plan = plan;
+    blocks.on_block = [&](int64_t index, int64_t count) {
+      before = index * plan.steps;
+      total = count * plan.steps;
+    };
+    const std::vector<TrainedBlock> trained = TrainBlocks(model, context.original, options, blocks);
+    constexpr size_t kPoints = 1000;  // of all curves together, as of one of the whole model
+    Json list = Json::array();
+    double seconds = 0;
+    int64_t all = 0, largest = 0;
+    for (const TrainedBlock& block : trained) {
+      list.push_back({{"block", block.block},
+                      {"error_before", block.error_before},
+                      {"error_after", block.error_after},
+                      {"trained_parameters", block.parameters},
+                      {"curve", CurveToJson(block.curve, std::max<size_t>(20, kPoints / trained.size()))}});
+      seconds += block.curve.back().seconds;
+      all += block.parameters;
+      largest = std::max(largest, block.parameters);
+    }
+    return {{"blocks", list},
+            {"steps", plan.steps},
+            {"tokens", trained.back().curve.back().tokens},
+            {"seconds", seconds},
+            {"trained_parameters", all},
+            {"gradient_bytes", 4 * largest},
+            {"optimizer_bytes", 8 * largest}};
+  }
+
+  static void Tell(const WholeModelContext& context, CurvePoint& point, int64_t done, int64_t total) {
+    if (context.peak_bytes) point.peak_bytes = context.peak_bytes();
+    if (context.progress) context.progress("heal", done, total, "steps");
+  }
+
   TrainerOptions Options(const WholeModelContext& context, int64_t batch_tokens) const {
     TrainerOptions options;
     options.learning_rate = values_.Real("lr");
-    const int64_t step_tokens = batch_tokens * values_.Integer("accumulate");
-    options.steps = std::max<int64_t>(1, (values_.Integer("tokens") + step_tokens / 2) / step_tokens);
+    options.steps = StepsFor(values_.Integer("tokens"), batch_tokens * values_.Integer("accumulate"));
     options.warmup = std::llround(values_.Real("warmup") * static_cast<double>(options.steps));
     options.weight_decay = values_.Real("decay");
     options.clip = values_.Real("clip");
-    options.loss = {values_.Real("kd"), values_.Real("temperature")};
+    options.loss = {values_.Real("kd"), values_.Real("temperature"), values_.Real("hidden")};
     options.bf16 = values_.Text("precision") == "bf16";
     options.recompute = values_.Text("activations") == "recompute";
     const std::string which = values_.Text("train");
@@ -107,9 +165,18 @@ StageEntry HealEntry() {
       {"data", Type::kText, "calibration/wiki.utf8",
        "text to train on: a plain text, or .jsonl/.json with instructions and answers (docs/training.md)"},
       {"tokens", Type::kInteger, "57344", "tokens to train on, rounded to whole steps", 1, 1e12},
-      {"kd", Type::kReal, "0.9",
+      {"scope",
+       Type::kChoice,
+       "model",
+       "block: one after the other, each until it puts out what the uncompressed one does",
+       0,
+       0,
+       {"model", "block"}},
+      {"kd", Type::kReal, kDivergence,
        "share of the divergence from the uncompressed model; the rest is cross entropy", 0, 1},
-      {"temperature", Type::kReal, "1", "of the divergence", 0.1, 20},
+      {"temperature", Type::kReal, kTemperature, "of the divergence", 0.1, 20},
+      {"hidden", Type::kReal, kHidden,
+       "weight of the hidden states' difference from the uncompressed model's after every block", 0, 1e6},
       {"lr", Type::kReal, "3e-04", "largest learning rate", 1e-9, 1},
       {"warmup", Type::kReal, "0.04", "fraction of the steps in which the learning rate rises", 0, 1},
       {"decay", Type::kReal, "0.01", "weight decay of matrices", 0, 1},

@@ -20,6 +20,9 @@ struct TrainingBatch {
   at::Tensor targets;    // int64: the token after each input
   at::Tensor weights;    // fp32, of each target in the loss; 0: it is not counted
   at::Tensor documents;  // int64, the number of the document in its sequence; undefined: one a sequence
+  // Where one block trains by itself (TrainerOptions::block): what goes into it and what should come out,
+  // fp32 [sequences * length, hidden size].
+  at::Tensor block_inputs{}, block_targets{};
 };
 
 // The tokens of one text. weights[i] is that of predicting tokens[i] (the first one is never predicted);

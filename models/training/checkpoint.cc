@@ -13,7 +13,7 @@ namespace tnb {
 namespace {
 
 const char kKey[] = "tnbench_training";
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;  // 2: the curve has the loss of hidden states
 
 std::string Name(const char* part, size_t index) { return std::string(part) + "." + std::to_string(index); }
 

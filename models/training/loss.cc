@@ -8,7 +8,9 @@
 namespace tnb {
 
 double LossSums::Loss(const LossOptions& options) const {
-  return ((1 - options.distillation) * cross_entropy + options.distillation * divergence) / weight;
+  return ((1 - options.distillation) * cross_entropy + options.distillation * divergence +
+          options.hidden * hidden) /
+         weight;
 }
 
 at::Tensor LossGradient(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& weights,
@@ -45,6 +47,16 @@ at::Tensor LossGradient(const at::Tensor& logits, const at::Tensor& targets, con
     part(result).copy_(gradient.mul_(weight * scale));
   }
   return result;
+}
+
+at::Tensor HiddenGradient(const at::Tensor& hidden, const at::Tensor& teacher, const at::Tensor& weights,
+                          double scale, double& sum) {
+  const c10::NoGradGuard no_gradients;
+  const at::Tensor size = teacher.square().sum(1, true);
+  const at::Tensor shares = at::where(size > 0, weights.unsqueeze(1) / size, at::zeros_like(size));
+  at::Tensor difference = hidden - teacher;
+  sum += (difference.square().sum(1, true) * shares).sum(at::kDouble).item<double>();
+  return difference.mul_(shares * (2 * scale));
 }
 
 }  // namespace tnb

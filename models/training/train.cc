@@ -39,6 +39,7 @@ const std::vector<Column>& Columns() {
       OfReport<&StepReport::loss>("loss"),
       OfReport<&StepReport::cross_entropy>("cross_entropy"),
       OfReport<&StepReport::divergence>("divergence"),
+      OfReport<&StepReport::hidden>("hidden"),
       OfReport<&StepReport::learning_rate>("learning_rate"),
       OfReport<&StepReport::gradient_norm>("gradient_norm"),
       Of<&CurvePoint::data_seconds>("data_seconds", false),
@@ -80,6 +81,10 @@ Json CurveToJson(const std::vector<CurvePoint>& curve, size_t most) {
   return json;
 }
 
+int64_t StepsFor(int64_t tokens, int64_t step_tokens) {
+  return std::max<int64_t>(1, (tokens + step_tokens / 2) / step_tokens);
+}
+
 std::vector<CurvePoint> Train(Trainer& trainer, const TrainingPlan& plan) {
   std::vector<CurvePoint> curve;
   const std::string where = plan.checkpoint.string();
@@ -95,6 +100,7 @@ std::vector<CurvePoint> Train(Trainer& trainer, const TrainingPlan& plan) {
   const double before = curve.empty() ? 0 : curve.back().seconds;
   const Clock::time_point start = Clock::now();
   Clock::time_point saved = start;
+  const int64_t begun = trainer.step();
   while (trainer.step() < plan.steps) {
     CurvePoint point;
     const Clock::time_point begin = Clock::now();
@@ -121,6 +127,7 @@ std::vector<CurvePoint> Train(Trainer& trainer, const TrainingPlan& plan) {
       saved = Clock::now();
     }
   }
+  if (plan.keep_last && trainer.step() > begun) save();
   return curve;
 }
 

@@ -32,7 +32,11 @@ struct TrainingPlan {
   std::string key{};                // all that the training depends on; a checkpoint of another key is left
   double checkpoint_seconds = 300;  // between two
   std::function<void(CurvePoint& point)> on_step{};  // may fill peak_bytes; exceptions end the training
+  bool keep_last = false;                            // the end of the training is kept as a checkpoint too
 };
+
+// Steps of `step_tokens` tokens: rounded, one at least.
+int64_t StepsFor(int64_t tokens, int64_t step_tokens);
 
 // Runs (or goes on with) a training to its end. When it diverges, the error names the checkpoint with the
 // last finite state. A finished training leaves its last checkpoint to the caller to remove.

@@ -86,6 +86,7 @@ StepReport Trainer::Step(const std::vector<TrainingBatch>& batches) {
   report.loss = sums.Loss(state_->options.loss);
   report.cross_entropy = sums.cross_entropy / sums.weight;
   report.divergence = sums.divergence / sums.weight;
+  report.hidden = sums.hidden / sums.weight;
   Stopwatch watch;
   state_->Optimize(report);
   watch.Lap(report.optimizer_seconds);
@@ -113,11 +114,14 @@ void Trainer::Store(Model& model) const {
     if (changed && trained.bias.defined()) slot.linear->set_bias(trained.bias.detach().clone());
     slot.touched = slot.touched || changed;
   }
+  const auto store = [](const at::Tensor& trained, at::Tensor& norm) {
+    if (trained.defined()) norm = trained.detach().clone();
+  };
   for (size_t i = 0; i < model.blocks.size(); ++i) {
-    model.blocks[i].attention_norm = state_->norms[2 * i].detach().clone();
-    model.blocks[i].mlp_norm = state_->norms[2 * i + 1].detach().clone();
+    store(state_->norms[2 * i], model.blocks[i].attention_norm);
+    store(state_->norms[2 * i + 1], model.blocks[i].mlp_norm);
   }
-  model.final_norm = state_->norms.back().detach().clone();
+  store(state_->norms.back(), model.final_norm);
 }
 
 int64_t Trainer::parameters() const {

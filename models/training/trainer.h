@@ -41,6 +41,9 @@ struct TrainerOptions {
   LossOptions loss{};
   bool bf16 = false;       // linears, attention and logits; masters, norms and the residual stream are fp32
   bool recompute = false;  // activation checkpointing
+  // This block alone trains, towards the block_targets of the batches; its loss is that of the hidden states,
+  // of this block. -1: the model.
+  int64_t block = -1;
   // Whether weight `index` of a linear trains; null: all do.
   std::function<bool(const LinearSlot& slot, int64_t index)> trains{};
 };
@@ -49,27 +52,30 @@ struct TrainerOptions {
 double LearningRate(const TrainerOptions& options, int64_t step);
 
 struct StepReport {
-  double loss = 0, cross_entropy = 0, divergence = 0;  // means over the weights of the tokens
-  double learning_rate = 0, gradient_norm = 0;         // the norm before clipping
+  double loss = 0, cross_entropy = 0, divergence = 0, hidden = 0;  // means over the weights of the tokens
+  double learning_rate = 0, gradient_norm = 0;                     // the norm before clipping
   double forward_seconds = 0, backward_seconds = 0, optimizer_seconds = 0;
 };
 
 struct Evaluation {
   double cross_entropy = 0, divergence = 0;  // means, as in StepReport
   double accuracy = 0;                       // of the most probable token
+  double hidden = 0;                         // as in StepReport; 0 where the loss has no such part
 };
 
 class Trainer {
  public:
   // Copies what trains; reads everything else from the model, which stays as it is until Store and must
-  // outlive the trainer. `teacher` is needed for a distillation. Error{kUsage} when nothing trains, or when
-  // the vocabularies differ.
+  // outlive the trainer. `teacher` is needed for a distillation. Error{kUsage} when nothing trains (but one
+  // block may have nothing: parameters() is 0 then), when the vocabularies differ, or for hidden states
+  // widths or numbers of blocks.
   Trainer(const Model& model, TrainerOptions options, std::shared_ptr<const Teacher> teacher = nullptr);
   ~Trainer();
 
   // One step over micro-batches that count as one. Error{kData} when loss or gradients are not finite; then
   // nothing has changed.
   StepReport Step(const std::vector<TrainingBatch>& batches);
+  // Of the model, not of one block.
   Evaluation Evaluate(const std::vector<TrainingBatch>& batches) const;
   int64_t step() const;  // steps that were taken
 

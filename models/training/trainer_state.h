@@ -44,7 +44,8 @@ struct Trainer::State {
   at::ScalarType compute;
   DifferentiableDecoder decoder;
   std::map<const LinearSlot*, TrainedLinear> linears;
-  std::vector<at::Tensor> norms;   // attention and mlp norm of every block, then the final one
+  std::vector<at::Tensor> norms;   // attention and mlp norm of every block, then the final one; of one that
+                                   // trains alone only its own are defined
   std::vector<at::Tensor> leaves;  // all masters
   std::vector<bool> decays;        // weight decay applies
   std::vector<at::Tensor> first_moments, second_moments;
@@ -58,6 +59,15 @@ struct Trainer::State {
   void DropGradients();
 
  private:
+  // What the teacher says of a batch.
+  struct Lesson {
+    at::Tensor last;                 // after its final norm; undefined: there is no teacher
+    std::vector<at::Tensor> blocks;  // hidden states after each; empty: they are not in the loss
+  };
+  Lesson Taught(const TrainingBatch& batch) const;
+  at::Tensor TaughtLogits(const at::Tensor& last, int64_t begin, int64_t count) const;
+  void CheckTeacher() const;
+  void AccumulateBlock(const TrainingBatch& batch, double scale, LossSums& sums, StepReport& report);
   at::Tensor Leaf(const at::Tensor& values, bool decay);
   void Add(const LinearSlot& slot);
   const LinearSlot& Head() const { return model.head.linear ? model.head : model.embedding; }
@@ -69,8 +79,8 @@ struct Trainer::State {
   at::Tensor ForwardBlock(size_t index, const at::Tensor& hidden, const at::Tensor& mask) const;
   at::Tensor FinalNorm(const at::Tensor& hidden) const;
   // Loss and its gradient by the rows of `hidden` (after the final norm) whose tokens count.
-  at::Tensor HeadBackward(const at::Tensor& hidden, const TrainingBatch& batch, double scale, LossSums& sums,
-                          StepReport& report);
+  at::Tensor HeadBackward(const at::Tensor& hidden, const at::Tensor& taught, const TrainingBatch& batch,
+                          double scale, LossSums& sums, StepReport& report);
 };
 
 }  // namespace tnb

@@ -94,6 +94,33 @@ TEST_CASE("healing in pieces: compress some blocks, heal, compress the others, h
   CHECK(stages[0].detail.at("statistics")[0] != stages[2].detail.at("statistics")[0]);
 }
 
+TEST_CASE("healing block by block, then as a whole, is recorded and drawn") {
+  const Program program;
+  WriteFileAtomically(program / "text.txt", Sentences(80));
+  Measure(program, {"--method", "svd:keep=0.5+" + kHeal + ",scope=block+" + kHeal + ",hidden=0.5",
+                    "--control", "--phases", "compress,quality"});
+  const Store store = program.Database();
+  int64_t run = 0;
+  for (const RunView& view : store.Runs({})) run = view.method.text.starts_with("svd") ? view.run.id : run;
+  REQUIRE(run > 0);
+  const std::vector<StageRow> stages = store.Stages(PhaseOf(store, run, "compress").data_id);
+  REQUIRE(stages.size() == 3);
+  const Json& blocks = stages[1].detail.at("blocks");
+  CHECK(blocks.size() == 2);
+  CHECK(blocks[1].at("curve").at("loss").size() == 8);
+  CHECK(blocks[1].at("curve").at("peak_bytes").back() > (1 << 20));
+  CHECK(stages[2].detail.at("curve").at("hidden").front() > 0);
+  for (const auto& file : std::filesystem::directory_iterator(program / "artefacts"))
+    CHECK_THAT(file.path().string(), !Contains("training"));
+  const auto report = [&](const std::string& format) {
+    return program.Run({"report", "--db", "results.db", "--format", format}).output;
+  };
+  CHECK_THAT(report("text"),
+             Contains("in 2 blocks, 8 steps and 256 tokens each") && Contains("hidden states "));
+  CHECK_THAT(report("html"), Contains("Loss while healing") && Contains("control (uncompressed model)") &&
+                                 Contains("Healing block by block"));
+}
+
 TEST_CASE("items that stand in the text are found, whatever the method did with it") {
   const Program program;
   // The items of the task have seven words each; one gets more and is copied into the text.

@@ -4,6 +4,8 @@
 
 #include <ATen/ATen.h>
 
+#include <limits>
+
 #include "base/error.h"
 #include "methods/recipe.h"
 #include "models/training/train.h"
@@ -63,7 +65,7 @@ Healed Heal(const std::string& text, const std::function<void(WholeModelContext&
 
 // Divergence from the uncompressed model on other tokens than it was trained on.
 Evaluation Distance(const Model& model) {
-  const Trainer trainer(model, {.loss = {0.9, 1}},
+  const Trainer trainer(model, {.loss = {0.9, 1, 1}},
                         std::make_shared<const Teacher>(FormulaParts(0), at::kFloat));
   TrainingDocument document;
   for (int i = 0; i < 400; ++i) document.tokens.push_back((i * i * i + i * 11) % 61);
@@ -75,10 +77,12 @@ const std::string kHeal = "heal:data=text,length=32,lr=0.005,precision=fp32";
 }  // namespace
 
 TEST_CASE("healing is a stage with the recipe that worked as its default") {
-  CHECK(ParseRecipe("svd+heal").text ==
-        "svd:keep=0.6@attn/gate/up+heal:accumulate=1,activations=keep,batch=2,clip=1,"
-        "data=calibration/wiki.utf8,decay=0.01,kd=0.9,length=256,lr=3e-04,precision=bf16,seed=0,"
-        "temperature=1,tokens=57344,train=all,warmup=0.04@attn/mlp");
+  CHECK(
+      ParseRecipe("svd+heal").text ==
+      "svd:keep=0.6@attn/gate/up+heal:accumulate=1,activations=keep,batch=2,clip=1,"
+      "data=calibration/wiki.utf8,decay=0.01,hidden=0,kd=0.9,length=256,lr=3e-04,precision=bf16,scope=model,"
+      "seed=0,"
+      "temperature=1,tokens=57344,train=all,warmup=0.04@attn/mlp");
   const std::string canonical = ParseRecipe("heal:tokens=2M").text;
   CHECK_THAT(canonical, Contains("tokens=2000000,"));
   CHECK(ParseRecipe(canonical).text == canonical);
@@ -135,6 +139,73 @@ TEST_CASE("healing brings a cut model back towards the uncompressed one") {
     };
   });
   CHECK(alone.detail.at("curve").at("divergence").back() == 0);
+}
+
+TEST_CASE("healing with hidden states brings them nearer than without") {
+  const std::string recipe = "svd:keep=0.5+" + kHeal + ",tokens=4k";
+  const Evaluation without = Distance(Heal(recipe).model);
+  const Healed healed = Heal(recipe + ",hidden=1");
+  const Evaluation with = Distance(healed.model);
+  CAPTURE(without.hidden, with.hidden, without.divergence, with.divergence);
+  CHECK(with.hidden < without.hidden);
+  const Json& curve = healed.detail.at("curve");
+  CHECK(curve.at("hidden").back() < curve.at("hidden").front());
+  CHECK(Heal(recipe).detail.at("curve").at("hidden").back() == 0);
+}
+
+TEST_CASE("healing block by block brings every block's output nearer, and the whole model") {
+  for (const std::string form : {"svd:keep=0.5", "mpo:keep=0.5", "tucker:keep=0.5,head_size=8",
+                                 "int4:group=32@attn/gate/up", "svd:keep=0.6+int8@mlp"}) {
+    CAPTURE(form);
+    const Model cut = Compressed(ParseRecipe(form));
+    const Evaluation before = Distance(cut);
+    const Healed healed = Heal(form + "+" + kHeal + ",tokens=4k,scope=block");
+    const Evaluation after = Distance(healed.model);
+    CAPTURE(before.divergence, after.divergence, before.hidden, after.hidden, healed.detail.dump());
+    CHECK(after.divergence < 0.8 * before.divergence);
+    CHECK(after.hidden < before.hidden);
+    CHECK(healed.model.size().bytes == cut.size().bytes);
+    CHECK(at::equal(healed.model.embedding.linear->Rebuild(), cut.embedding.linear->Rebuild()));
+    CHECK(at::equal(healed.model.final_norm, cut.final_norm));
+    // Every block sees all tokens, 63 steps of 64, and leaves a curve.
+    CHECK(healed.detail.at("tokens") == 63 * 64);
+    CHECK(healed.detail.at("steps") == 63);
+    const Json& blocks = healed.detail.at("blocks");
+    REQUIRE(blocks.size() == 2);
+    int64_t parameters = 0;
+    for (const Json& block : blocks) {
+      CHECK(block.at("error_after") < block.at("error_before"));
+      CHECK(block.at("curve").at("step").size() == 63);
+      CHECK(block.at("curve").at("tokens").back() == 63 * 64);
+      CHECK(block.at("curve").at("hidden") == block.at("curve").at("loss"));
+      parameters += block.at("trained_parameters").get<int64_t>();
+    }
+    CHECK(healed.detail.at("trained_parameters") == parameters);
+    // Of one block at a time.
+    CHECK(healed.detail.at("optimizer_bytes") == 8 * parameters / 2);
+  }
+}
+
+TEST_CASE("healing block by block trains the blocks that were selected and nothing else") {
+  const Model cut = Compressed(ParseRecipe("svd:keep=0.5"));
+  const Healed healed = Heal("svd:keep=0.5+" + kHeal + ",tokens=500,scope=block@blocks(1)");
+  REQUIRE(healed.detail.at("blocks").size() == 1);
+  CHECK(healed.detail.at("blocks")[0].at("block") == 1);
+  const auto same = [&](const Linear& a, const Linear& b) { return at::equal(a.Rebuild(), b.Rebuild()); };
+  for (size_t i = 0; i < 2; ++i) {
+    CAPTURE(i);
+    const Block &now = healed.model.blocks[i], &was = cut.blocks[i];
+    CHECK(same(*now.q.linear, *was.q.linear) == (i == 0));
+    CHECK(same(*now.down.linear, *was.down.linear) == (i == 0));
+    CHECK(at::equal(now.attention_norm, was.attention_norm) == (i == 0));
+    CHECK(at::equal(now.mlp_norm, was.mlp_norm) == (i == 0));
+  }
+  // What was not compressed puts out what it should: there is nothing to learn.
+  const Healed control = Heal(kHeal + ",tokens=200,scope=block,decay=0");
+  for (const Json& block : control.detail.at("blocks")) {
+    CHECK(block.at("error_before").get<double>() < 1e-10);  // fp32
+    CHECK(block.at("error_after").get<double>() < 1e-4);    // Adam makes steps of any gradient that is not 0
+  }
 }
 
 TEST_CASE("healing trains what it is told to") {
@@ -201,6 +272,57 @@ TEST_CASE("a stopped healing goes on, and ends as one that was not") {
   CHECK(steps == 16);
 }
 
+TEST_CASE("a stopped healing block by block goes on, and ends as one that was not") {
+  const std::string recipe = "svd:keep=0.5+" + kHeal + ",tokens=1k,scope=block";  // 16 steps a block
+  const Healed whole = Heal(recipe);
+  struct Stopped {};
+  // After every step a checkpoint, or at the end of a block alone.
+  for (const auto& [seconds, stop, left] :
+       {std::tuple{0.0, 6, 26}, {0.0, 16, 16}, {0.0, 20, 12}, {1e9, 20, 16}}) {
+    CAPTURE(seconds, stop);
+    const testing::TemporaryFolder folder;
+    int64_t steps = 0;
+    const auto until = [&](int64_t last) {
+      return [&, last](WholeModelContext& context) {
+        context.checkpoint = folder / "checkpoint";
+        context.checkpoint_seconds = seconds;
+        context.progress = [&, last](const std::string&, int64_t done, int64_t total, const std::string&) {
+          CHECK(total == 32);
+          if (done > last) throw Stopped();
+          ++steps;
+        };
+      };
+    };
+    CHECK_THROWS_AS(Heal(recipe, until(stop)), Stopped);
+    steps = 0;
+    const Healed again = Heal(recipe, until(32));
+    CHECK(steps == left);
+    CHECK(ContentHash(whole.model) == ContentHash(again.model));
+    for (size_t i = 0; i < 2; ++i) {
+      const Json &one = whole.detail.at("blocks")[i], &other = again.detail.at("blocks")[i];
+      CHECK(one.at("curve").at("loss") == other.at("curve").at("loss"));
+      CHECK(one.at("error_before") == other.at("error_before"));
+      CHECK(one.at("error_after") == other.at("error_after"));
+    }
+  }
+}
+
+TEST_CASE("a block that puts out what is not finite ends the healing and is named") {
+  const auto broken = [](const std::string& name) {
+    return [name](WholeModelContext& context) {
+      const LinearReader read = context.original.linear;
+      context.original.linear = [=](const LinearSlot& slot, int64_t rows, int64_t cols) {
+        std::unique_ptr<Linear> linear = read(slot, rows, cols);
+        if (slot.name != name) return linear;
+        return MakeDenseLinear(
+            MakeDenseWeight(linear->Rebuild().fill_(std::numeric_limits<float>::quiet_NaN())));
+      };
+    };
+  };
+  CHECK_THROWS_WITH(Heal("svd+" + kHeal + ",tokens=200,scope=block", broken("blocks.1.up")),
+                    Contains("not finite") && Contains("block 1"));
+}
+
 TEST_CASE("a healing that cannot be says why") {
   const auto message = [](const std::string& recipe) {
     try {
@@ -214,6 +336,11 @@ TEST_CASE("a healing that cannot be says why") {
              Contains("longer than the model's context") && Contains("64"));
   CHECK_THAT(message("svd+heal:data=text,length=32,train=factorized@embed"),
              Contains("nothing would be trained"));
+  CHECK_THAT(message("svd+heal:data=text,length=32,scope=block@embed"), Contains("nothing would be trained"));
+  for (const std::string other : {"kd=0.5", "temperature=2", "hidden=1"}) {
+    CHECK_THAT(testing::RecipeError("heal:scope=block," + other),
+               Contains("of the loss of the whole model") && Contains("scope=model"));
+  }
 }
 
 }  // namespace tnb

@@ -43,6 +43,45 @@ TEST_CASE("a plot shows its series, escapes text, and breaks lines at what is no
   CHECK(Count(path, "L") == 2);
 }
 
+TEST_CASE("a legend with long names stands below the axes, in lines that fit") {
+  const std::string name =
+      "svd:keep=0.6,whiten=fisher+heal:lr=1e-03,tokens=2000000,kd=0.9,temperature=2+int8@all" +
+      std::string(100, 'x') + "\u00b1";
+  LinePlot plot{.title = "t"};
+  plot.series.push_back({.name = "short", .x = {0, 1}, .y = {0, 1}});
+  const std::string beside = RenderSvg(plot);
+  CHECK_THAT(beside, Contains("height=\"460\"") && Contains("x=\"611\""));
+  plot.series.push_back({.name = name, .x = {0, 1}, .y = {1, 0}, .dashed = true});
+  const std::string below = RenderSvg(plot);
+  CHECK_THAT(below, Contains("<text x=\"97\" y=\"472\">short</text>") && Contains("y=\"492\">svd:keep=0.6") &&
+                        Contains("y=\"512\">") && Contains("y=\"532\">") && Contains("height=\"548\""));
+  CHECK(Count(below, "stroke-dasharray=\"7 4\"") == 2);  // the line and its sample
+  // Nothing is lost, and no character of UTF-8 is cut.
+  std::string joined;
+  for (size_t at = below.find("<text x=\"97\" y=\"492\">"); at != std::string::npos;
+       at = below.find("<text x=\"97\"", at + 1)) {
+    const size_t begin = below.find('>', at) + 1;
+    joined += below.substr(begin, below.find('<', begin) - begin);
+  }
+  CHECK(joined == name);
+}
+
+TEST_CASE("a series without a name belongs to the one before") {
+  LinePlot plot{.title = "t"};
+  for (const std::string name : {"a", "", "b"})
+    plot.series.push_back({.name = name, .x = {0, 1}, .y = {0, 1}});
+  const std::string svg = RenderSvg(plot);
+  CHECK(Count(svg, "stroke=\"#0072b2\"") == 3);  // two lines and a sample
+  CHECK(Count(svg, "stroke=\"#d55e00\"") == 2);
+  CHECK(Count(svg, "x=\"611\"") == 2);
+}
+
+TEST_CASE("more series than colors differ in their dashes") {
+  LinePlot plot{.title = "t"};
+  for (int i = 0; i < 9; ++i) plot.series.push_back({.name = "s", .x = {0, 1}, .y = {0, 1.0 * i}});
+  CHECK(Count(RenderSvg(plot), "stroke-dasharray=\"2 3\"") == 2 * 2);
+}
+
 TEST_CASE("constant series and single points have a range") {
   const std::string svg =
       RenderSvg({.title = "t", .series = {{.name = "s", .x = {5}, .y = {0}, .marks = true}}});

@@ -307,7 +307,7 @@ TEST_CASE("all formats render; Markdown fits the width") {
              Contains("\r\n# P1: protocol arc") && Contains("n=100"));
   CHECK_THAT(RenderReport(store, {}, ReportFormat::kTerminal), Contains("method"));
   CHECK(ReportFormatFrom("md") == ReportFormat::kMarkdown);
-  CHECK_THROWS_WITH(ReportFormatFrom("pdf"), Contains("md, text, csv, json or latex"));
+  CHECK_THROWS_WITH(ReportFormatFrom("pdf"), Contains("md, text, csv, json, latex or html"));
 }
 
 TEST_CASE("short names of methods stand in tables, canonical ones in notes, CSV and JSON") {

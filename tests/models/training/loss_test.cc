@@ -74,4 +74,24 @@ TEST_CASE("a token that the model has ruled out costs much, and nothing becomes 
   CHECK(std::isfinite(sums.divergence));
 }
 
+TEST_CASE("hidden states are measured by the size of each token's own") {
+  at::manual_seed(7);
+  const at::Tensor hidden = at::randn({12, 8}), weights = at::rand({12});
+  // Sizes from a hundredth to a thousand, and a token without any.
+  at::Tensor teacher = hidden + 0.3 * at::randn({12, 8});
+  teacher.mul_(at::logspace(-2, 3, 12).unsqueeze(1));
+  teacher[5].zero_();
+  const at::Tensor h = hidden.to(at::kDouble).requires_grad_(true), t = teacher.to(at::kDouble);
+  at::Tensor shares = weights.to(at::kDouble) / t.square().sum(1);
+  shares[5] = 0;
+  const at::Tensor expected = ((h - t).square().sum(1) * shares).sum();
+  expected.backward();
+  double sum = 1;
+  const at::Tensor gradient = HiddenGradient(hidden, teacher, weights, 0.25, sum);
+  // fp32: sums over 8 values, 6e-8 each.
+  CHECK(sum - 1 == Approx(expected.item<double>()).epsilon(1e-6));
+  CHECK((gradient - 0.25 * h.grad()).abs().max().item<double>() < 1e-6 * h.grad().abs().max().item<double>());
+  CHECK(gradient[5].abs().max().item<double>() == 0);
+}
+
 }  // namespace tnb

@@ -3,12 +3,16 @@
 #include "models/training/trainer.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <limits>
+#include <map>
 
 #include "base/json.h"
+#include "models/formats/safetensors.h"
 #include "tests/models/training/formula_model.h"
 #include "tests/support/catch.h"
+#include "tests/support/support.h"
 
 namespace tnb {
 namespace {
@@ -59,6 +63,63 @@ std::vector<double> Losses(const Model& model, const TrainerOptions& options, bo
   for (int64_t step = 0; step < 6; ++step)
     losses.push_back(trainer.Step(Batches(step, distilled ? 2 : 1, distilled)).loss);
   return losses;
+}
+
+TrainerOptions Matched() {
+  TrainerOptions options = Distilled();
+  options.loss = {0.6, 2, 0.7};
+  return options;
+}
+
+// Gradients of a first step that clips nothing: AdamW's first moment is (1 - beta1) times them.
+std::vector<at::Tensor> FirstGradients(Trainer& trainer, const TrainerOptions& options,
+                                       const std::vector<TrainingBatch>& batches) {
+  const testing::TemporaryFolder folder;
+  trainer.Step(batches);
+  trainer.SaveCheckpoint(folder / "state", "", {});
+  const SafetensorsFile file(folder / "state");
+  std::vector<at::Tensor> gradients;
+  for (size_t i = 0; i < trainer.leaves().size(); ++i) {
+    const SafetensorsTensor& stored = file.Get("first." + std::to_string(i));
+    gradients.push_back(
+        at::from_blob(const_cast<void*>(static_cast<const void*>(stored.data)), stored.shape, at::kFloat)
+            .clone()
+            .div_(1 - options.beta1));
+  }
+  return gradients;
+}
+
+// The loss of one batch by one graph over the whole model, as loss.h says it, for leaves in the order of the
+// trainer: embedding, linears block by block, norms.
+at::Tensor LossOfWholeGraph(const Model& model, const std::vector<at::Tensor>& leaves,
+                            const LossOptions& options, const TrainingBatch& batch) {
+  std::map<std::string, at::Tensor> matrices;
+  size_t next = 0;
+  for (const LinearSlot* slot : model.Slots()) matrices[slot->name] = leaves[next++];
+  const DifferentiableDecoder decoder(model.config);
+  const at::Tensor mask = decoder.Mask(batch.inputs.size(1), batch.documents);
+  const at::Tensor index = batch.inputs.reshape({-1}), weights = batch.weights.reshape({-1});
+  std::vector<at::Tensor> lessons;
+  const auto teacher = OtherModel();
+  const at::Tensor taught = teacher->Logits(teacher->Forward(batch, &lessons));
+  at::Tensor hidden = at::embedding(matrices.at("embedding"), index), apart = at::zeros({});
+  for (size_t i = 0; i < model.blocks.size(); ++i) {
+    hidden = decoder.Forward(
+        model.blocks[i], leaves[next], leaves[next + 1], hidden, mask,
+        [&](const LinearSlot& slot, const at::Tensor& x) { return at::linear(x, matrices.at(slot.name)); });
+    next += 2;
+    const at::Tensor square = (hidden - lessons[i]).square().sum(1) / lessons[i].square().sum(1);
+    apart = apart + (square * weights).sum() / static_cast<double>(model.blocks.size());
+  }
+  const at::Tensor last = DifferentiableDecoder::Norm(hidden, leaves[next], model.config.norm_epsilon);
+  const at::Tensor logits = at::linear(last, matrices.at("embedding"));
+  const double t = options.temperature;
+  const at::Tensor p = at::log_softmax(taught / t, -1), q = at::log_softmax(logits / t, -1);
+  const at::Tensor divergence = (p.exp() * (p - q)).sum(1) * (t * t);
+  const at::Tensor entropy =
+      -at::log_softmax(logits, -1).gather(1, batch.targets.reshape({-1, 1})).squeeze(1);
+  const at::Tensor tokens = options.distillation * divergence + (1 - options.distillation) * entropy;
+  return ((tokens * weights).sum() + options.hidden * apart) / weights.sum();
 }
 
 // A model whose linears are of all kinds: int8, networks, bf16, dense.
@@ -138,10 +199,69 @@ TEST_CASE("bf16 follows fp32 closely, and its masters are fp32") {
   for (const at::Tensor& leaf : trainer.leaves()) CHECK(leaf.scalar_type() == at::kFloat);
 }
 
+TEST_CASE("the gradients of matched hidden states are those of one graph over the whole model") {
+  const Model model = FormulaModel(0);
+  TrainerOptions options = Matched();
+  options.clip = 0;
+  const TrainingBatch batch = Batch(0, 3, true);
+  for (const LossOptions loss : {options.loss, LossOptions{0, 1, 2}, LossOptions{1, 1, 0}}) {
+    options.loss = loss;
+    CAPTURE(loss.distillation, loss.hidden);
+    Trainer trainer(model, options, OtherModel());
+    std::vector<at::Tensor> leaves;
+    for (const at::Tensor& leaf : trainer.leaves())
+      leaves.push_back(leaf.detach().clone().requires_grad_(true));
+    at::Tensor expected;
+    {
+      const c10::AutoGradMode on(true);
+      expected = LossOfWholeGraph(model, leaves, options.loss, batch);
+      expected.backward();
+    }
+    const Evaluation before = trainer.Evaluate({batch});
+    CHECK((before.hidden > 0) == (loss.hidden > 0));
+    CHECK((1 - loss.distillation) * before.cross_entropy + loss.distillation * before.divergence +
+              loss.hidden * before.hidden ==
+          Approx(expected.item<double>()).epsilon(1e-6));
+    const std::vector<at::Tensor> gradients = FirstGradients(trainer, options, {batch});
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      CAPTURE(i);
+      // fp32 sums in another order.
+      CHECK((gradients[i] - leaves[i].grad()).norm().item<double>() <
+            1e-5 * leaves[i].grad().norm().item<double>());
+    }
+  }
+}
+
+TEST_CASE("matching hidden states brings them nearer, in every way of computing") {
+  const Model model = MixedModel();
+  TrainerOptions options = Matched();
+  options.steps = 20;
+  const std::vector<TrainingBatch> batches = Batches(0, 2, true);
+  Trainer trainer(model, options, OtherModel());
+  std::vector<StepReport> reports;
+  for (int64_t step = 0; step < 20; ++step) {
+    reports.push_back(trainer.Step(batches));
+    const StepReport& report = reports.back();
+    CHECK(report.loss ==
+          Approx(0.4 * report.cross_entropy + 0.6 * report.divergence + 0.7 * report.hidden).epsilon(1e-9));
+  }
+  CHECK(reports.back().hidden < reports.front().hidden);
+  options = Matched();
+  options.recompute = true;
+  CHECK(Losses(model, Matched()) == Losses(model, options));
+  options.bf16 = true;
+  // One pass with 8 bits of mantissa; the teacher stays fp32.
+  const StepReport rounded = Trainer(model, options, OtherModel()).Step(batches);
+  CHECK(rounded.hidden == Approx(reports[0].hidden).epsilon(0.01));
+  CHECK(rounded.hidden != reports[0].hidden);
+  CHECK(rounded.gradient_norm == Approx(reports[0].gradient_norm).epsilon(0.02));
+}
+
 TEST_CASE("micro-batches count as one batch") {
   const Model model = FormulaModel(0);
   TrainerOptions options = Plain();
-  Trainer together(model, options), apart(model, options);
+  options.loss.hidden = 0.5;
+  Trainer together(model, options, OtherModel()), apart(model, options, OtherModel());
   const TrainingBatch whole = Batch(0, 4, true);
   std::vector<TrainingBatch> parts;
   for (const auto& [begin, count] : {std::pair<int64_t, int64_t>{0, 1}, {1, 3}}) {
@@ -244,6 +364,22 @@ TEST_CASE("trainings that make no sense are refused") {
       Trainer(model, Distilled(), std::make_shared<const Teacher>(FormulaParts(0, larger), at::kFloat)),
       Catch::Matchers::Contains("another vocabulary") && Catch::Matchers::Contains("61") &&
           Catch::Matchers::Contains("70"));
+  // Hidden states ask for more than logits.
+  const auto with = [&](const ModelConfig& config, const LossOptions& loss) {
+    TrainerOptions options = Plain();
+    options.loss = loss;
+    Trainer(model, options, std::make_shared<const Teacher>(FormulaParts(0, config), at::kFloat));
+  };
+  ModelConfig wider = FormulaConfig(), deeper = FormulaConfig();
+  wider.hidden_size = 40;
+  deeper.block_count = 3;
+  CHECK_THROWS_WITH(with(wider, {0, 1, 1}),
+                    Catch::Matchers::Contains("another width") && Catch::Matchers::Contains("32") &&
+                        Catch::Matchers::Contains("40") && Catch::Matchers::Contains("hidden=0"));
+  CHECK_THROWS_WITH(with(deeper, {0.5, 1, 1}), Catch::Matchers::Contains("another number of blocks") &&
+                                                   Catch::Matchers::Contains("hidden=0"));
+  CHECK_NOTHROW(with(wider, {0.5, 1, 0}));
+  CHECK_NOTHROW(with(deeper, {0.5, 1, 0}));
   Trainer trainer(model, Plain());
   TrainingBatch uncounted = Batch(0, 1, false);
   uncounted.weights.zero_();
