@@ -103,9 +103,10 @@ Json LayerJson(const LayerOutcome& outcome) {
 
 // A linear that no stage matches has a row as well, so that the rows of the last position of each name sum up
 // to the model (but for the norms).
-Json UntouchedJson(const Recipe& recipe, const LinearSlot& slot, int64_t rows, int64_t cols) {
+// `stages`: that it went past.
+Json UntouchedJson(size_t stages, const LinearSlot& slot, int64_t rows, int64_t cols) {
   const WeightSize size = slot.linear->size();
-  return {{"stage_position", recipe.stages.empty() ? 0 : recipe.stages.size() - 1},
+  return {{"stage_position", stages == 0 ? 0 : stages - 1},
           {"name", slot.name},
           {"format", slot.linear->Describe()},
           {"rows", rows},
@@ -194,7 +195,7 @@ void RunCompress(const Json& spec, Emitter& emit) {
     const bool later =
         std::any_of(recipe.stages.begin() + static_cast<std::ptrdiff_t>(streamed.end), recipe.stages.end(),
                     [&](const RecipeStage& stage) { return stage.Applies(slot); });
-    if (outcomes.empty() && !later) untouched.push_back(UntouchedJson(recipe, slot, rows, cols));
+    if (outcomes.empty() && !later) untouched.push_back(UntouchedJson(streamed.end, slot, rows, cols));
     emit_layers(outcomes, *slot.linear, grid, untouched);
     emit.Progress("", ++done, linears, "linears");
     if (whole) return std::move(slot.linear);

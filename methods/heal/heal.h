@@ -6,6 +6,9 @@
 // Kullback-Leibler divergence to the uncompressed model and 0.1 cross entropy, AdamW (0.9, 0.95) at 3e-4 with
 // 4 % warm-up and a cosine, 2 x 256 tokens a step, norms and the linears that are still dense included. A
 // larger learning rate undoes a good start; without one (MPO of plain weights) more helps more.
+//
+// `lora=R` trains adapters of rank R alone (models/training/adapter.h): the stored weights, norms and biases
+// stay to the bit, and the artefact holds the sum.
 #pragma once
 
 #include "methods/stage.h"
