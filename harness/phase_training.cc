@@ -1,6 +1,6 @@
 // Training: AdamW steps on fixed random tokens, the same for every method, so that step times and memory can
-// be compared, in fp32 and with linears in bf16. Formats with codes train their scales, where they have any; a
-// model with adapters trains these alone, as it was trained before.
+// be compared, in fp32 and with linears in bf16. Formats with codes train their scales, where they have any;
+// a model with adapters trains these alone, as it was trained before.
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 

@@ -76,8 +76,8 @@ std::vector<std::string> DataNamesOf(const RecipeStage& stage) {
 }
 
 // Applies a stage. Elements that an earlier one pruned stay zero when it replaces a weight by one of another
-// format. Codes beside an adapter stay as they are: the adapter was trained to correct these, and a stage that
-// stores weights in another way means the adapter.
+// format. Codes beside an adapter stay as they are: the adapter was trained to correct these, and a stage
+// that stores weights in another way means the adapter.
 LinearReport ApplyStage(const RecipeStage& stage, LinearSlot& slot) {
   std::vector<WeightPtr> before;
   for (int64_t i = 0; i < slot.linear->weight_count(); ++i) before.push_back(slot.linear->weight(i));

@@ -83,7 +83,8 @@ bool Applies(const ParameterDescription& parameter, const Given& given) {
   const std::string name = parameter.when.substr(0, equals - (other ? 1 : 0));
   const std::vector<std::string> values = SplitOutsideParentheses(parameter.when.substr(equals + 1), '|');
   return std::any_of(given.begin(), given.end(), [&](const auto& pair) {
-    return pair.first == name && (std::find(values.begin(), values.end(), pair.second) == values.end()) == other;
+    return pair.first == name &&
+           (std::find(values.begin(), values.end(), pair.second) == values.end()) == other;
   });
 }
 

@@ -69,20 +69,19 @@ class HealStage : public WholeModelStage {
       const LinearSlot& slot = model.Slot(name);
       if (context.changed) context.changed(slot, slot.linear->Rebuild() - AdapterMatrix(*slot.linear));
     }
-    return {{"text", text.identity},
-            {"objective",
-             {{"kd", options.loss.distillation},
-              {"temperature", options.loss.temperature},
-              {"length", length}}},
-            {"curve", CurveToJson(curve)},
-            {"tokens", curve.back().tokens},
-            {"epochs", static_cast<double>(options.steps * accumulate * batch) /
-                           static_cast<double>(documents.sequences())},
-            {"filled", documents.filled()},
-            {"seconds", curve.back().seconds},
-            {"trained_parameters", trainer.parameters()},
-            {"gradient_bytes", trainer.gradient_bytes()},
-            {"optimizer_bytes", trainer.optimizer_bytes()}};
+    return {
+        {"text", text.identity},
+        {"objective",
+         {{"kd", options.loss.distillation}, {"temperature", options.loss.temperature}, {"length", length}}},
+        {"curve", CurveToJson(curve)},
+        {"tokens", curve.back().tokens},
+        {"epochs", static_cast<double>(options.steps * accumulate * batch) /
+                       static_cast<double>(documents.sequences())},
+        {"filled", documents.filled()},
+        {"seconds", curve.back().seconds},
+        {"trained_parameters", trainer.parameters()},
+        {"gradient_bytes", trainer.gradient_bytes()},
+        {"optimizer_bytes", trainer.optimizer_bytes()}};
   }
 
  private:
@@ -174,8 +173,9 @@ StageEntry HealEntry() {
       {.name = "lora",
        .type = Type::kInteger,
        .fallback = "0",
-       .help = "rank of a bf16 adapter beside every selected linear; it alone trains (LoRA, arXiv 2106.09685; "
-               "beside codes QLoRA, arXiv 2305.14314). 0: none",
+       .help =
+           "rank of a bf16 adapter beside every selected linear; it alone trains (LoRA, arXiv 2106.09685; "
+           "beside codes QLoRA, arXiv 2305.14314). 0: none",
        .least = 0,
        .most = 65536,
        .omitted = "0"},

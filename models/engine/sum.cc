@@ -154,9 +154,9 @@ std::unique_ptr<Linear> LoadSumLinear(const Json& json, const TensorSource& sour
   }
   const auto adapters = Optional<int64_t>(json, "adapters", 0, where);
   if (adapters < 0 || adapters >= static_cast<int64_t>(parts.size())) {
-    throw Error(ErrorKind::kData, {"a sum has an impossible number of adapters",
-                                   "0 to " + std::to_string(parts.size() - 1), std::to_string(adapters),
-                                   where, "compress the model again"});
+    throw Error(ErrorKind::kData,
+                {"a sum has an impossible number of adapters", "0 to " + std::to_string(parts.size() - 1),
+                 std::to_string(adapters), where, "compress the model again"});
   }
   return MakeSumLinear(std::move(parts), adapters);
 }

@@ -13,10 +13,10 @@ void AddAdapter(LinearSlot& slot, int64_t rank, at::Generator& generator) {
   const int64_t out = slot.linear->out_features(), in = slot.linear->in_features();
   const int64_t most = std::min(out, in);
   if (rank < 1 || rank > most) {
-    throw Error(ErrorKind::kUsage, {"an adapter has an impossible rank",
-                                    "1 to " + std::to_string(most) + " for " + std::to_string(out) + " x " +
-                                        std::to_string(in),
-                                    std::to_string(rank), slot.name, "a smaller rank, or a narrower selector"});
+    throw Error(ErrorKind::kUsage,
+                {"an adapter has an impossible rank",
+                 "1 to " + std::to_string(most) + " for " + std::to_string(out) + " x " + std::to_string(in),
+                 std::to_string(rank), slot.name, "a smaller rank, or a narrower selector"});
   }
   const double bound = 1 / std::sqrt(static_cast<double>(in));
   const at::Tensor a = at::empty({rank, in}, at::kFloat).uniform_(-bound, bound, generator);

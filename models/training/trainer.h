@@ -44,7 +44,8 @@ struct TrainerOptions {
   // Whether weight `index` of a linear trains; null: all do.
   std::function<bool(const LinearSlot& slot, int64_t index)> trains{};
   bool norms = true;  // norms and biases train
-  // A weight holds this many times what trains: LoRA's alpha / r, of the factor that begins with zeros. Null: 1.
+  // A weight holds this many times what trains: LoRA's alpha / r, of the factor that begins with zeros.
+  // Null: 1.
   std::function<double(const LinearSlot& slot, int64_t index)> factor{};
 };
 

@@ -128,8 +128,8 @@ TEST_CASE("only adapters train: they have the gradients and moments, and the bas
 }
 
 TEST_CASE("the scale of an adapter is a factor of what it adds, and of its gradients") {
-  // One step of AdamW from zero moments is the learning rate in the direction of the gradient's sign, for B at
-  // any scale: stored is the scale times that. A gets no gradient while B is zero.
+  // One step of AdamW from zero moments is the learning rate in the direction of the gradient's sign, for B
+  // at any scale: stored is the scale times that. A gets no gradient while B is zero.
   for (const double scale : {0.5, 1.0, 4.0}) {
     CAPTURE(scale);
     Model model = PackedModel(4);
@@ -199,7 +199,8 @@ TEST_CASE("adapters may be stacked, stored and read again") {
   std::map<std::string, at::Tensor> tensors;
   Json json = linear.Save([&](const std::string& name, const at::Tensor& values) { tensors[name] = values; });
   const auto load = [&] {
-    return LoadLinear(json, [&](const std::string& name) { return tensors.at(name); }, "a test");
+    return LoadLinear(
+        json, [&](const std::string& name) { return tensors.at(name); }, "a test");
   };
   const std::unique_ptr<Linear> read = load();
   const at::Tensor x = at::randn({3, 40});

@@ -99,8 +99,8 @@ std::vector<Form> AdaptedForms() {
   for (const char* type : {"Q8_0", "Q4_0", "Q4_K"}) {
     forms.push_back({type, MakeDenseLinear(MakeBlockWeight(at::randn({12, 256}), type))});
   }
-  forms.push_back({"sparse int8", MakeDenseLinear(KeepZeros(at::rand({12, 40}) < 0.5,
-                                                            Integers(8, 0, false, 12, 40)))});
+  forms.push_back(
+      {"sparse int8", MakeDenseLinear(KeepZeros(at::rand({12, 40}) < 0.5, Integers(8, 0, false, 12, 40)))});
   auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{5});
   for (Form& form : forms) {
     LinearSlot slot;
