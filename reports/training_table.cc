@@ -11,6 +11,8 @@
 namespace tnb {
 namespace {
 
+constexpr size_t kLeastPoints = 10;
+
 using Numbers = std::vector<double>;
 
 // One training: a row.
@@ -36,7 +38,8 @@ struct Training {
     return sum;
   }
 
-  size_t window() const { return std::max<size_t>(1, loss.size() / 10); }
+  // Points of a mean: losses of single batches differ more than a training gains in a few steps.
+  size_t window() const { return std::max(loss.size() / 10, std::min(loss.size(), kLeastPoints)); }
   // The mean of the points that end with this one.
   double Smoothed(size_t point) const {
     double sum = 0;
@@ -164,13 +167,12 @@ Table TableOf(const std::vector<const Training*>& trainings, const ReportOptions
     }
   }
   table.notes = {
-      fmt::format(
-          "final loss: mean over the last tenth of the steps; s and tokens to loss {}: until the mean "
-          "over as many steps is no larger; it is {}",
-          FormatNumber(wanted), options.loss ? "what --loss says" : "the largest final loss of the rows"),
-      "seconds are sums over all steps; forward includes the uncompressed model's where there is a "
-      "divergence "
-      "from it; peak resident: of the process, loading included"};
+      fmt::format("final loss: mean over the last tenth of the steps, {} at least; s and tokens to loss {}: "
+                  "until the mean over as many steps is no larger; it is {}",
+                  kLeastPoints, FormatNumber(wanted),
+                  options.loss ? "what --loss says" : "the largest final loss of the rows"),
+      "seconds: sums over all steps; forward includes the uncompressed model's where kd > 0; peak resident: "
+      "of the process, loading included"};
   return table;
 }
 

@@ -181,7 +181,7 @@ StageEntry HealEntry() {
        .omitted = "0"},
       {.name = "alpha",
        .type = Type::kReal,
-       .fallback = "16",
+       .fallback = "64",
        .help = "the adapter counts alpha / lora times",
        .least = 1e-3,
        .most = 1e6,

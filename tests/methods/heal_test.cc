@@ -203,7 +203,7 @@ TEST_CASE("a stopped healing goes on, and ends as one that was not") {
 
 TEST_CASE("an adapter is an option of healing, with a scale, and without a choice of what trains") {
   const std::string canonical = ParseRecipe("int4+heal:lora=8").text;
-  CHECK_THAT(canonical, Contains("alpha=16,") && Contains("lora=8,") && !Contains("train="));
+  CHECK_THAT(canonical, Contains("alpha=64,") && Contains("lora=8,") && !Contains("train="));
   CHECK(ParseRecipe(canonical).text == canonical);
   CHECK(ShortRecipe(canonical) == "int4+heal:lora=8");
   CHECK(ParseRecipe("heal:lora=0").text == ParseRecipe("heal").text);

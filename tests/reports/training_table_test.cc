@@ -51,10 +51,10 @@ void AddTraining(Store& store, const Course& course) {
   store.FinishRun(run, RunStatus::kOk);
 }
 
-// 20 points that fall in a straight line, so that the mean of two is halfway between them.
+// 100 points on a straight line: the mean of the ten that end with point i is that of point i - 4.5.
 std::vector<double> Line(double from, double by) {
   std::vector<double> losses;
-  for (int i = 0; i < 20; ++i) losses.push_back(from - by * i);
+  for (int i = 0; i < 100; ++i) losses.push_back(from - by * i);
   return losses;
 }
 
@@ -72,8 +72,8 @@ TEST_CASE("trainings are compared by the seconds and tokens to a loss that all r
   const testing::TemporaryFolder folder;
   Store store = Store::Open(folder / "r.db");
   testing::BeginSampleRun(store, "fp32@all");
-  AddTraining(store, {.method = "heal", .losses = Line(5, 0.1), .seconds = 3});
-  AddTraining(store, {.method = "int4+heal:lora=16", .losses = Line(5, 0.05), .seconds = 1});
+  AddTraining(store, {.method = "heal", .losses = Line(5, 0.02), .seconds = 3});
+  AddTraining(store, {.method = "int4+heal:lora=16", .losses = Line(5, 0.01), .seconds = 1});
   const std::vector<Table> tables = BuildReport(store, {});
   REQUIRE(tables.size() == 2);
   const Table& table = tables[1];
@@ -81,30 +81,30 @@ TEST_CASE("trainings are compared by the seconds and tokens to a loss that all r
   CHECK(At(table, 0, "method").text == "heal");
   CHECK(At(table, 1, "run").value == 3);
   CHECK(At(table, 0, "stage").value == 1);
-  // Means of the last two points: 3.1 and 3.2, 4.05 and 4.1.
-  CHECK(At(table, 0, "heal.final_loss").value.value() == Approx(3.15));
-  CHECK(At(table, 1, "heal.final_loss").value.value() == Approx(4.075));
-  // The first one is at 4.1 and 4.0, mean 4.05, after its 11th step; the second one at its end.
-  CHECK(At(table, 0, "heal.seconds_to_loss").value == 33);
-  CHECK(At(table, 0, "heal.tokens_to_loss").value == 1100);
-  CHECK(At(table, 1, "heal.seconds_to_loss").value == 20);
-  CHECK(At(table, 1, "heal.tokens_to_loss").value == 2000);
-  CHECK(At(table, 0, "heal.tokens").value == 2000);
+  // Points 94.5 of both lines.
+  CHECK(At(table, 0, "heal.final_loss").value.value() == Approx(3.11));
+  CHECK(At(table, 1, "heal.final_loss").value.value() == Approx(4.055));
+  // The first line is there at point 47.25, so the mean is at point 52, the 53rd; the second one at its end.
+  CHECK(At(table, 0, "heal.seconds_to_loss").value == 159);
+  CHECK(At(table, 0, "heal.tokens_to_loss").value == 5300);
+  CHECK(At(table, 1, "heal.seconds_to_loss").value == 100);
+  CHECK(At(table, 1, "heal.tokens_to_loss").value == 10000);
+  CHECK(At(table, 0, "heal.tokens").value == 10000);
   CHECK(At(table, 0, "heal.tokens_per_second").value.value() == Approx(100.0 / 3));
-  CHECK(At(table, 0, "heal.data_seconds").value.value() == Approx(0.02));
-  CHECK(At(table, 0, "heal.forward_seconds").value.value() == Approx(10));
-  CHECK(At(table, 0, "heal.backward_seconds").value.value() == Approx(20));
-  CHECK(At(table, 0, "heal.optimizer_seconds").value.value() == Approx(5));
+  CHECK(At(table, 0, "heal.data_seconds").value.value() == Approx(0.1));
+  CHECK(At(table, 0, "heal.forward_seconds").value.value() == Approx(50));
+  CHECK(At(table, 0, "heal.backward_seconds").value.value() == Approx(100));
+  CHECK(At(table, 0, "heal.optimizer_seconds").value.value() == Approx(25));
   CHECK(At(table, 0, "heal.trained_parameters").value == 1000);
   CHECK(At(table, 0, "heal.gradient_and_optimizer_bytes").value == 12000);
   CHECK(At(table, 0, "heal.peak_bytes").text == "1.00 MiB");
   CHECK_THAT(table.caption, Contains("text.txt") && Contains("kd 0.9") && Contains("length 16"));
-  CHECK_THAT(table.notes.at(0), Contains("4.07") && Contains("largest final loss"));
+  CHECK_THAT(table.notes.at(0), Contains("loss 4.0") && Contains("largest final loss"));
   // A loss of one's own.
   ReportOptions options;
   options.loss = 3.5;
   const Table lower = BuildReport(store, options).at(1);
-  CHECK(At(lower, 0, "heal.tokens_to_loss").value == 1700);  // 3.5 and 3.4; 3.55 one earlier
+  CHECK(At(lower, 0, "heal.tokens_to_loss").value == 8100);  // point 75 and five more, the 81st
   CHECK_FALSE(At(lower, 1, "heal.tokens_to_loss").value);
   CHECK(At(lower, 1, "heal.seconds_to_loss").text == "not reached");
   CHECK_THAT(lower.notes.at(0), Contains("--loss"));
@@ -115,8 +115,8 @@ TEST_CASE("points of a thinned curve count as the steps that they stand for") {
   Store store = Store::Open(folder / "r.db");
   AddTraining(store, {.method = "heal", .losses = Line(5, 0.1), .stride = 4});
   const Table table = BuildReport(store, {}).at(1);
-  CHECK(At(table, 0, "heal.backward_seconds").value.value() == Approx(80));
-  CHECK(At(table, 0, "heal.tokens").value == 8000);
+  CHECK(At(table, 0, "heal.backward_seconds").value.value() == Approx(400));
+  CHECK(At(table, 0, "heal.tokens").value == 40000);
 }
 
 TEST_CASE(
@@ -127,7 +127,7 @@ TEST_CASE(
   AddTraining(store, {.method = "svd+heal", .losses = Line(6, 0.1)});
   AddTraining(store, {.method = "svd+heal:kd=0", .losses = Line(7, 0.1), .kd = 0});
   AddTraining(store, {.method = "mpo+heal:data=b", .losses = Line(8, 0.1), .text = "b"});
-  AddTraining(store, {.method = "one", .losses = {2}, .text = "c"});
+  AddTraining(store, {.method = "one", .losses = {3, 2, 1}, .text = "c"});
   AddTraining(store, {.method = "none", .losses = {}, .text = "d"});
   const std::vector<Table> tables = BuildReport(store, {});
   REQUIRE(tables.size() == 5);
@@ -135,7 +135,7 @@ TEST_CASE(
   CHECK(At(tables[2], 0, "method").text == "svd+heal:kd=0");
   CHECK(At(tables[3], 0, "method").text == "mpo+heal:data=b");
   CHECK(At(tables[4], 0, "heal.final_loss").value == 2);
-  CHECK(At(tables[4], 0, "heal.tokens_to_loss").value == 100);
+  CHECK(At(tables[4], 0, "heal.tokens_to_loss").value == 300);  // the mean needs all three
   ReportOptions only;
   only.filter.method = "none";
   CHECK(BuildReport(store, only).size() == 1);
