@@ -17,6 +17,7 @@ struct CommandReportOptions {
   std::string db = "tnbench.db", format = "md", model, method, base, runs, tasks, since, pivot = "method";
   bool json = false, full_names = false;
   double alpha = 0.05;
+  double loss = 0;  // 0: not given
   int width = 0;
 };
 
@@ -46,6 +47,7 @@ int Report(const CommandReportOptions& options) {
   report.mark_best = format == ReportFormat::kLatex;
   report.alpha = options.alpha;
   report.shapes = ShapeOfMetric;
+  if (options.loss > 0) report.loss = options.loss;
   report.width = options.width > 0                ? options.width
                  : format == ReportFormat::kLatex ? kPageWidth
                                                   : TerminalWidth();
@@ -74,6 +76,10 @@ std::function<int()> DeclareReport(OptionList& command) {
   command.Add("--alpha", options->alpha, "LaTeX: error rate of what is printed in bold")
       .Between(1e-6, 0.5)
       .ShowDefault();
+  command
+      .Add("--loss", options->loss,
+           "training tables: seconds and tokens until this loss (default: the largest final one)")
+      .Between(1e-9, 1e9);
   command.Add("--width", options->width,
               "split tables to this many characters (default: the terminal's; LaTeX: 100)");
   command.Add("--runs", options->runs, "only these runs: 3,5 (default: the newest of each cell)");

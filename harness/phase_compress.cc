@@ -159,9 +159,13 @@ void RunCompress(const Json& spec, Emitter& emit) {
   if (!whole) writer.emplace(path, supply.config(), supply.source(), recipe.text);
   WeightSize total;
   std::map<size_t, StageTotal> stages;
+  // Rows of linears that no stage on linears looks at; one on the whole model may have more to say of them.
+  std::map<std::string, Json> untouched;
   const auto emit_layers = [&](const std::vector<LayerOutcome>& outcomes, const Linear& linear,
-                               const Json& grid, Json layers) {
+                               const Json& grid) {
+    Json layers = Json::array();
     for (const LayerOutcome& outcome : outcomes) {
+      untouched.erase(outcome.name);
       layers.push_back(LayerJson(outcome));
       stages[outcome.stage].seconds += outcome.seconds;
       ++stages[outcome.stage].linears;
@@ -190,12 +194,14 @@ void RunCompress(const Json& spec, Emitter& emit) {
     const Json grid = supply.source().random_weights ? Json() : grids.Look(slot);
     const std::vector<LayerOutcome> outcomes = ApplyRecipe(recipe, slot, streamed);
     if (slot.touched) touched.insert(slot.name);
-    Json untouched = Json::array();
     const bool later =
         std::any_of(recipe.stages.begin() + static_cast<std::ptrdiff_t>(streamed.end), recipe.stages.end(),
                     [&](const RecipeStage& stage) { return stage.Applies(slot); });
-    if (outcomes.empty() && !later) untouched.push_back(UntouchedJson(recipe, slot, rows, cols));
-    emit_layers(outcomes, *slot.linear, grid, untouched);
+    if (outcomes.empty() && !later) {
+      Json& row = untouched[slot.name] = UntouchedJson(recipe, slot, rows, cols);
+      if (!grid.is_null()) row["detail"]["grid"] = grid;
+    }
+    emit_layers(outcomes, *slot.linear, grid);
     emit.Progress("", ++done, linears, "linears");
     if (whole) return std::move(slot.linear);
     writer->AddLinear(slot.name, *slot.linear);
@@ -210,13 +216,18 @@ void RunCompress(const Json& spec, Emitter& emit) {
     work.Apply(recipe, streamed.end, model, parts, texts, emit,
                {.linear =
                     [&](const LinearSlot& slot, const std::vector<LayerOutcome>& outcomes) {
-                      emit_layers(outcomes, *slot.linear, Json(), Json::array());
+                      emit_layers(outcomes, *slot.linear, Json());
                     },
                 .stage =
                     [&](size_t stage, double seconds, const Json& detail) {
                       stages[stage].seconds += seconds;
                       stages[stage].detail = detail;
                     }});
+  }
+  if (!untouched.empty()) {
+    Json rows = Json::array();
+    for (const auto& [name, row] : untouched) rows.push_back(row);
+    emit.Emit({{"type", "layers"}, {"rows", rows}});
   }
   const CacheCodecPtr cache = CacheOf(recipe, supply.config());
   if (whole) {

@@ -1,8 +1,10 @@
 // Training: AdamW steps on fixed random tokens, the same for every method, so that step times and memory can
-// be compared, in fp32 and with linears in bf16. Formats with codes train their scales, where they have any.
+// be compared, in fp32 and with linears in bf16. Formats with codes train their scales, where they have any;
+// a model with adapters trains these alone, as it was trained before.
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 
@@ -36,8 +38,14 @@ const TrainingPart kParts[] = {
 };
 
 Trainer MakeTrainer(const Model& model, bool bf16) {
+  TrainerOptions options{.last_rate = 1, .bf16 = bf16};
+  const std::vector<const LinearSlot*> slots = model.Slots();
+  if (std::any_of(slots.begin(), slots.end(), [](const auto* slot) { return slot->linear->adapted(); })) {
+    options.norms = false;
+    options.trains = [](const LinearSlot& slot, int64_t index) { return slot.linear->adapter(index); };
+  }
   try {
-    return Trainer(model, {.last_rate = 1, .bf16 = bf16});
+    return Trainer(model, options);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kUsage) throw NotMeasured(error.what());  // nothing trains
     throw;

@@ -60,6 +60,10 @@ void WholeModelWork::Apply(Recipe& recipe, size_t first, Model& model, const Mod
     context.original = original;
     context.text = [&](const std::string& name) { return texts.Training(name); };
     context.selected = [&](const LinearSlot& slot) { return stage.selector.Matches(slot); };
+    std::vector<std::pair<const LinearSlot*, LayerOutcome>> changed;
+    context.changed = [&](const LinearSlot& slot, const at::Tensor& before) {
+      changed.emplace_back(&slot, OutcomeOf(recipe, begin, slot, before));
+    };
     context.identity = model.source.hash + " " + RewritingText(recipe);
     context.checkpoint = artefact_.string() + ".training-" + std::to_string(begin);
     context.peak_bytes = [] { return PeakResidentBytes().value_or(0); };
@@ -76,6 +80,7 @@ void WholeModelWork::Apply(Recipe& recipe, size_t first, Model& model, const Mod
       throw Error(error.kind(), more);
     }
     detail["control"] = ControlRecipe(recipe);
+    for (const auto& [slot, outcome] : changed) sink.linear(*slot, {outcome});
     sink.stage(begin, SecondsSince(start), detail);
     const StageRange range = LinearStages(recipe, begin + 1);
     if (range.end > range.begin) {

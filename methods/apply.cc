@@ -76,7 +76,8 @@ std::vector<std::string> DataNamesOf(const RecipeStage& stage) {
 }
 
 // Applies a stage. Elements that an earlier one pruned stay zero when it replaces a weight by one of another
-// format.
+// format. Codes beside an adapter stay as they are: the adapter was trained to correct these, and a stage
+// that stores weights in another way means the adapter.
 LinearReport ApplyStage(const RecipeStage& stage, LinearSlot& slot) {
   std::vector<WeightPtr> before;
   for (int64_t i = 0; i < slot.linear->weight_count(); ++i) before.push_back(slot.linear->weight(i));
@@ -87,6 +88,10 @@ LinearReport ApplyStage(const RecipeStage& stage, LinearSlot& slot) {
     const WeightPtr after = slot.linear->weight(index);
     if (after == before[i] || after->rows() != before[i]->rows() || after->cols() != before[i]->cols())
       continue;
+    if (before[i]->coded() && after->coded() && slot.linear->adapted() && !slot.linear->adapter(index)) {
+      slot.linear->ReplaceWeight(index, before[i]);
+      continue;
+    }
     const at::Tensor kept = before[i]->Kept();
     if (kept.defined() && !after->Kept().defined()) slot.linear->ReplaceWeight(index, KeepZeros(kept, after));
   }
@@ -236,6 +241,18 @@ void Stage::ApplyToNorm(const std::string&, at::Tensor&) const {}
 
 namespace {
 
+LayerOutcome Described(size_t stage, const LinearSlot& slot, LinearReport report) {
+  LayerOutcome outcome;
+  outcome.stage = stage;
+  outcome.name = slot.name;
+  outcome.format = slot.linear->Describe();
+  outcome.rows = slot.linear->out_features();
+  outcome.cols = slot.linear->in_features();
+  outcome.size = slot.linear->size();
+  outcome.report = std::move(report);
+  return outcome;
+}
+
 // Errors against the original W, as the stages from `begin` to that of the outcome found it; that of the
 // output where some stage of the recipe knows the inputs.
 void MeasureErrors(const Recipe& recipe, size_t begin, const LinearSlot& slot, const at::Tensor& original,
@@ -266,6 +283,12 @@ double RelativeOutputError(const at::Tensor& difference, const at::Tensor& w, co
   return before > 0 ? std::sqrt(error / before) : std::sqrt(error);
 }
 
+LayerOutcome OutcomeOf(const Recipe& recipe, size_t stage, const LinearSlot& slot, const at::Tensor& before) {
+  LayerOutcome outcome = Described(stage, slot, {});
+  MeasureErrors(recipe, stage, slot, before, outcome);
+  return outcome;
+}
+
 std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot, StageRange range) {
   std::vector<LayerOutcome> outcomes;
   at::Tensor original;
@@ -273,23 +296,18 @@ std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot, St
     const RecipeStage& stage = recipe.stages[i];
     if (!stage.Applies(slot)) continue;
     if (!original.defined()) original = slot.linear->Rebuild();
-    LayerOutcome outcome;
-    outcome.stage = i;
-    outcome.name = slot.name;
+    LinearReport report;
     const auto start = Clock::now();
     try {
-      outcome.report = ApplyStage(stage, slot);
+      report = ApplyStage(stage, slot);
     } catch (const Error& error) {
       Rethrow(error, slot, stage);
     }
-    outcome.seconds = SecondsSince(start);
+    const double seconds = SecondsSince(start);
     slot.touched = true;
-    outcome.format = slot.linear->Describe();
-    outcome.rows = slot.linear->out_features();
-    outcome.cols = slot.linear->in_features();
-    outcome.size = slot.linear->size();
-    MeasureErrors(recipe, range.begin, slot, original, outcome);
-    outcomes.push_back(std::move(outcome));
+    outcomes.push_back(Described(i, slot, std::move(report)));
+    outcomes.back().seconds = seconds;
+    MeasureErrors(recipe, range.begin, slot, original, outcomes.back());
   }
   return outcomes;
 }

@@ -143,7 +143,7 @@ void CheckOneMatrix(const LinearSlot& slot, const std::string& stage) {
       ErrorKind::kUnsupported,
       {stage + " needs the inputs of a matrix, and those of a factorized linear's pieces are not known",
        "a dense linear", slot.linear->Describe(), "",
-       "put it before the factorizing stage, or restrict it with @untouched"});
+       "put it before the factorizing stage (or the adapter), or restrict it with @untouched"});
 }
 
 at::Tensor InverseFactor(const at::Tensor& m, double damping) {

@@ -79,10 +79,12 @@ bool Has(const Given& given, const std::string& name) {
 bool Applies(const ParameterDescription& parameter, const Given& given) {
   if (parameter.when.empty()) return true;
   const size_t equals = parameter.when.find('=');
-  const std::string name = parameter.when.substr(0, equals);
+  const bool other = equals > 0 && parameter.when[equals - 1] == '!';
+  const std::string name = parameter.when.substr(0, equals - (other ? 1 : 0));
   const std::vector<std::string> values = SplitOutsideParentheses(parameter.when.substr(equals + 1), '|');
   return std::any_of(given.begin(), given.end(), [&](const auto& pair) {
-    return pair.first == name && std::find(values.begin(), values.end(), pair.second) != values.end();
+    return pair.first == name &&
+           (std::find(values.begin(), values.end(), pair.second) == values.end()) == other;
   });
 }
 

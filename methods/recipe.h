@@ -117,6 +117,9 @@ void ApplyRecipeToNorm(const Recipe& recipe, const std::string& name, at::Tensor
 // Names of the files that stages read, each once: calibration texts (`data`) and layer profiles (`profile`).
 std::vector<std::string> DataNames(const Recipe& recipe);
 
+// What stage number `stage`, by itself, made of a linear that was this matrix before: sizes and errors.
+LayerOutcome OutcomeOf(const Recipe& recipe, size_t stage, const LinearSlot& slot, const at::Tensor& before);
+
 // Applies every stage of the range that matches, in order, to one slot.
 std::vector<LayerOutcome> ApplyRecipe(const Recipe& recipe, LinearSlot& slot, StageRange range = {});
 

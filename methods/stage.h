@@ -35,8 +35,9 @@ struct ParameterDescription {
   std::string help;
   double least = 0, most = 0;        // kInteger, kReal: legal range, both inclusive
   std::vector<std::string> choices;  // kChoice
-  // "whiten=input|fisher": the parameter (and its fallback) exists only beside one of these values. A name
-  // may be described several times, each time with another condition.
+  // "whiten=input|fisher": the parameter (and its fallback) exists only beside one of these values;
+  // "lora!=0": only beside another one. A name may be described several times, each time with another
+  // condition.
   std::string when = {};
   std::string omitted = {};  // the value that means the same as none; left out of the canonical form
   // Of the parameters of one such set at most one is given, and a default stands only when none is.
@@ -162,6 +163,9 @@ struct WholeModelContext {
   ModelParts original;  // the uncompressed model, as the rewriting stages made it
   std::function<TrainingText(const std::string& name)> text;
   std::function<bool(const LinearSlot& slot)> selected;  // by the stage's selector
+  // Call with every linear whose stored form has changed in kind or size, and what it was as a matrix
+  // [out, in], for the record; may be empty.
+  std::function<void(const LinearSlot& slot, const at::Tensor& before)> changed;
   // What the stage's result depends on besides the model at hand, its own values and the text: the original.
   std::string identity;
   std::filesystem::path checkpoint;     // where an unfinished training is kept; empty: nowhere

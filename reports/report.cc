@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "reports/report_parts.h"
+#include "reports/training_table.h"
 
 namespace tnb {
 namespace {
@@ -93,6 +94,7 @@ std::vector<Table> BuildReport(const Store& store, const ReportOptions& options)
         }
       }
       built.push_back(std::move(table));
+      for (Table& training : TrainingTables(store, members, options)) built.push_back(std::move(training));
     }
   }
   return built;

@@ -9,10 +9,12 @@
 //
 // Numbers of different protocols (or of the same protocol over different numbers of items) never share a
 // column: such a run goes to a table of its own, with a note that says what differs. What is missing says
-// why, in words.
+// why, in words. After a table with methods that trained stands one that compares their trainings
+// (training_table.h).
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +50,8 @@ struct ReportOptions {
   bool mark_best = false;
   double alpha = 0.05;
   MetricShapes shapes{};
+  // That the training table asks seconds and tokens for; none: one that all rows reach (training_table.h).
+  std::optional<double> loss{};
 };
 
 // The tables in full width. Error{kUsage} when no run matches the filter.

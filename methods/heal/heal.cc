@@ -1,10 +1,14 @@
 #include "methods/heal/heal.h"
 
+#include <ATen/CPUGeneratorImpl.h>
+
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "models/training/adapter.h"
 #include "models/training/train_blocks.h"
 
 namespace tnb {
@@ -52,7 +56,8 @@ class HealStage : public WholeModelStage {
     }
     const bool by_block = values_.Text("scope") == "block";
     const PackedDocuments documents(text.documents, length, static_cast<uint64_t>(values_.Integer("seed")));
-    const TrainerOptions options = Options(context, length * batch);
+    const std::set<std::string> adapted = AddAdapters(model, context);
+    const TrainerOptions options = Options(context, adapted, length * batch);
     TrainingPlan plan;
     plan.steps = options.steps;
     const int64_t accumulate = values_.Integer("accumulate");
@@ -66,7 +71,17 @@ class HealStage : public WholeModelStage {
                              .dump());
     Json detail =
         by_block ? HealBlocks(model, context, options, plan) : HealWhole(model, context, options, plan);
+    for (const std::string& name : adapted) {
+      const LinearSlot& slot = model.Slot(name);
+      if (context.changed) context.changed(slot, slot.linear->Rebuild() - AdapterMatrix(*slot.linear));
+    }
     detail["text"] = text.identity;
+    if (!by_block) {
+      detail["objective"] = {{"kd", options.loss.distillation},
+                             {"temperature", options.loss.temperature},
+                             {"hidden", options.loss.hidden},
+                             {"length", length}};
+    }
     detail["epochs"] =
         static_cast<double>(options.steps * accumulate * batch) / static_cast<double>(documents.sequences());
     detail["filled"] = documents.filled();
@@ -132,7 +147,23 @@ class HealStage : public WholeModelStage {
     if (context.progress) context.progress("heal", done, total, "steps");
   }
 
-  TrainerOptions Options(const WholeModelContext& context, int64_t batch_tokens) const {
+  int64_t rank() const { return values_.Has("lora") ? values_.Integer("lora") : 0; }
+
+  // The names of the linears that got an adapter. What stores nothing (a dropped layer) stays so.
+  std::set<std::string> AddAdapters(Model& model, const WholeModelContext& context) const {
+    std::set<std::string> names;
+    if (rank() == 0) return names;
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(static_cast<uint64_t>(values_.Integer("seed")));
+    for (LinearSlot* slot : model.Slots()) {
+      if (!context.selected(*slot) || slot->linear->size().bytes == 0) continue;
+      AddAdapter(*slot, rank(), generator);
+      names.insert(slot->name);
+    }
+    return names;
+  }
+
+  TrainerOptions Options(const WholeModelContext& context, const std::set<std::string>& adapted,
+                         int64_t batch_tokens) const {
     TrainerOptions options;
     options.learning_rate = values_.Real("lr");
     options.steps = StepsFor(values_.Integer("tokens"), batch_tokens * values_.Integer("accumulate"));
@@ -142,6 +173,17 @@ class HealStage : public WholeModelStage {
     options.loss = {values_.Real("kd"), values_.Real("temperature"), values_.Real("hidden")};
     options.bf16 = values_.Text("precision") == "bf16";
     options.recompute = values_.Text("activations") == "recompute";
+    if (rank() > 0) {
+      options.norms = false;
+      options.trains = [adapted](const LinearSlot& slot, int64_t index) {
+        return adapted.count(slot.name) > 0 && index >= slot.linear->weight_count() - kAdapterWeights;
+      };
+      const double scale = values_.Real("alpha") / static_cast<double>(rank());
+      options.factor = [scale](const LinearSlot& slot, int64_t index) {
+        return index == slot.linear->weight_count() - 1 ? scale : 1;
+      };
+      return options;
+    }
     const std::string which = values_.Text("train");
     options.trains = [selected = context.selected, which](const LinearSlot& slot, int64_t index) {
       if (!selected(slot)) return false;
@@ -198,18 +240,34 @@ StageEntry HealEntry() {
        0,
        0,
        {"keep", "recompute"}},
-      {"train",
-       Type::kChoice,
-       "all",
-       "of the selected linears; auxiliary: all cores but the largest one (MPOP, arXiv 2106.02205)",
-       0,
-       0,
-       {"all", "factorized", "auxiliary"}},
+      {.name = "lora",
+       .type = Type::kInteger,
+       .fallback = "0",
+       .help =
+           "rank of a bf16 adapter beside every selected linear; it alone trains (LoRA, arXiv 2106.09685; "
+           "beside codes QLoRA, arXiv 2305.14314). 0: none",
+       .least = 0,
+       .most = 65536,
+       .omitted = "0"},
+      {.name = "alpha",
+       .type = Type::kReal,
+       .fallback = "64",
+       .help = "the adapter counts alpha / lora times",
+       .least = 1e-3,
+       .most = 1e6,
+       .when = "lora!=0"},
+      {.name = "train",
+       .type = Type::kChoice,
+       .fallback = "all",
+       .help = "of the selected linears; auxiliary: all cores but the largest one (MPOP, arXiv 2106.02205)",
+       .choices = {"all", "factorized", "auxiliary"},
+       .when = "lora=0"},
       {"seed", Type::kInteger, "0", "of the order of the text", 0, 2147483647},
   };
   description.selector = "attn/mlp";
   description.takes_embedding = true;
-  description.reference = "CompactifAI (arXiv 2401.14109), healing; distillation: arXiv 1503.02531";
+  description.reference =
+      "CompactifAI (arXiv 2401.14109), healing; distillation: arXiv 1503.02531; LoRA: arXiv 2106.09685";
   return {description, [](const StageValues& values) -> std::unique_ptr<Stage> {
             return std::make_unique<HealStage>(values);
           }};

@@ -9,6 +9,9 @@
 //
 // scope=block trains the blocks one after the other instead, each towards the uncompressed one's outputs
 // (models/training/train_blocks.h).
+//
+// `lora=R` trains adapters of rank R alone (models/training/adapter.h): the stored weights, norms and biases
+// stay to the bit, and the artefact holds the sum.
 #pragma once
 
 #include "methods/stage.h"

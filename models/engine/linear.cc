@@ -43,6 +43,13 @@ std::vector<at::Tensor> ForwardAll(const std::vector<const Linear*>& linears, co
   return results;
 }
 
+bool Linear::adapted() const {
+  for (int64_t i = 0; i < weight_count(); ++i) {
+    if (adapter(i)) return true;
+  }
+  return false;
+}
+
 WeightSize Linear::size() const {
   WeightSize total = own_size();
   for (int64_t i = 0; i < weight_count(); ++i) total += weight(i)->size();
@@ -82,10 +89,10 @@ class DenseLinear : public Linear {
   const WeightPtr& weight(int64_t) const override { return weight_; }
   void ReplaceWeight(int64_t, WeightPtr weight) override { weight_ = std::move(weight); }
   at::Tensor ForwardWith(const std::vector<at::Tensor>& matrices, const at::Tensor& x) const override {
-    return at::linear(x, matrices[0]);
+    return matrices[0].defined() ? at::linear(x, matrices[0]) : TimesStored(x, weight_);
   }
   at::Tensor RowsWith(const std::vector<at::Tensor>& tensors, const at::Tensor& index) const override {
-    return at::embedding(tensors[0], index);
+    return tensors[0].defined() ? at::embedding(tensors[0], index) : weight_->Rows(index);
   }
 
  protected:

@@ -61,6 +61,11 @@ class Linear {
   virtual const WeightPtr& weight(int64_t index) const = 0;
   virtual void ReplaceWeight(int64_t index, WeightPtr weight) = 0;
 
+  // Whether this weight belongs to an adapter: a part of a sum that trains while the others stay as they are
+  // (LoRA, arXiv 2106.09685).
+  virtual bool adapter(int64_t) const { return false; }
+  bool adapted() const;  // some weight does
+
   // What the structure itself stores besides weights and bias: indices.
   virtual WeightSize own_size() const { return {}; }
   // Sum over the weights, the structure and the bias (fp32).
@@ -69,7 +74,8 @@ class Linear {
   void set_bias(at::Tensor bias) { bias_ = std::move(bias); }
 
   // Differentiable forms for training, without the bias: over one matrix a weight (Weight::DenseOf), all of
-  // one dtype, which is that of x.
+  // one dtype, which is that of x. A matrix that is undefined stands for the weight as it is stored: it is
+  // expanded where it is needed, on the way forward and back, and a dense linear keeps nothing of it between.
   virtual at::Tensor ForwardWith(const std::vector<at::Tensor>& matrices, const at::Tensor& x) const = 0;
   virtual at::Tensor RowsWith(const std::vector<at::Tensor>& matrices, const at::Tensor& index) const = 0;
 
@@ -96,8 +102,8 @@ std::unique_ptr<Linear> LoadLinear(const Json& json, const TensorSource& source,
 std::unique_ptr<Linear> MakePermutedLinear(std::unique_ptr<Linear> inner, const at::Tensor& rows,
                                            const at::Tensor& columns);
 
-// y = x (A + B + ..)ᵀ: linears of one shape without bias.
-std::unique_ptr<Linear> MakeSumLinear(std::vector<std::unique_ptr<Linear>> parts);
+// y = x (A + B + ..)ᵀ: linears of one shape without bias, of which the last `adapters` are adapters.
+std::unique_ptr<Linear> MakeSumLinear(std::vector<std::unique_ptr<Linear>> parts, int64_t adapters = 0);
 
 // Contracts two tensors over all legs they share (an outer product when there is none); the legs of `a` that
 // remain come first.

@@ -144,7 +144,8 @@ class NetworkLinear : public Linear {
 
   at::Tensor RowsWith(const std::vector<at::Tensor>& tensors, const at::Tensor& index) const override {
     return RowsFrom(index, [&](size_t i, const at::Tensor& rows) {
-      return rows.defined() ? at::embedding(tensors[i], rows) : tensors[i];
+      const at::Tensor core = MatrixOr(tensors[i], *cores_[i].weight, at::kFloat);
+      return rows.defined() ? at::embedding(core, rows) : core;
     });
   }
 
@@ -166,7 +167,10 @@ class NetworkLinear : public Linear {
     cores_.at(static_cast<size_t>(index)).weight = std::move(weight);
   }
 
-  at::Tensor ForwardWith(const std::vector<at::Tensor>& matrices, const at::Tensor& x) const override {
+  at::Tensor ForwardWith(const std::vector<at::Tensor>& given, const at::Tensor& x) const override {
+    std::vector<at::Tensor> matrices;
+    for (size_t i = 0; i < given.size(); ++i)
+      matrices.push_back(MatrixOr(given[i], *cores_[i].weight, x.scalar_type()));
     if (Choose(x.size(0)) == Execution::kRebuilt) return at::linear(x, RebuildFrom(matrices));
     return ContractWith(
         x, [&](size_t index, const at::Tensor& rows) { return at::linear(rows, matrices[index]); });

@@ -49,6 +49,7 @@ class PermutedLinear : public Linear {
   void ReplaceWeight(int64_t index, WeightPtr weight) override {
     inner_->ReplaceWeight(index, std::move(weight));
   }
+  bool adapter(int64_t index) const override { return inner_->adapter(index); }
   WeightSize own_size() const override {
     const int64_t count = rows_.size(0) + columns_.size(0);
     return {.parameters = 0, .code_bits = 16 * count, .bytes = 2 * count};

@@ -1,4 +1,5 @@
-// The sum of several linears of one shape, y = x (A + B)ᵀ: a network and a sparse matrix beside it.
+// The sum of several linears of one shape, y = x (A + B)ᵀ: a network and a sparse matrix beside it, or any
+// linear and an adapter of low rank.
 #include <ATen/ATen.h>
 
 #include "base/error.h"
@@ -10,7 +11,8 @@ namespace {
 
 class SumLinear : public Linear {
  public:
-  explicit SumLinear(std::vector<std::unique_ptr<Linear>> parts) : parts_(std::move(parts)) {}
+  SumLinear(std::vector<std::unique_ptr<Linear>> parts, int64_t adapters)
+      : parts_(std::move(parts)), adapters_(adapters) {}
 
   int64_t out_features() const override { return parts_[0]->out_features(); }
   int64_t in_features() const override { return parts_[0]->in_features(); }
@@ -50,11 +52,15 @@ class SumLinear : public Linear {
   }
   const WeightPtr& weight(int64_t index) const override {
     const auto [part, inner] = Find(index);
-    return part->weight(inner);
+    return parts_[part]->weight(inner);
+  }
+  bool adapter(int64_t index) const override {
+    const auto [part, inner] = Find(index);
+    return part + static_cast<size_t>(adapters_) >= parts_.size() || parts_[part]->adapter(inner);
   }
   void ReplaceWeight(int64_t index, WeightPtr weight) override {
     const auto [part, inner] = Find(index);
-    part->ReplaceWeight(inner, std::move(weight));
+    parts_[part]->ReplaceWeight(inner, std::move(weight));
   }
 
   at::Tensor ForwardWith(const std::vector<at::Tensor>& matrices, const at::Tensor& x) const override {
@@ -74,6 +80,7 @@ class SumLinear : public Linear {
   }
   Json SaveStructure(const TensorSink& sink) const override {
     Json json{{"type", "sum"}, {"parts", Json::array()}};
+    if (adapters_ > 0) json["adapters"] = adapters_;
     for (size_t i = 0; i < parts_.size(); ++i) {
       json["parts"].push_back(parts_[i]->Save([&](const std::string& suffix, const at::Tensor& tensor) {
         sink(".part" + std::to_string(i) + suffix, tensor);
@@ -83,10 +90,12 @@ class SumLinear : public Linear {
   }
 
  private:
-  std::pair<Linear*, int64_t> Find(int64_t index) const {
-    for (const auto& part : parts_) {
-      if (index < part->weight_count()) return {part.get(), index};
-      index -= part->weight_count();
+  // The part that holds a weight, and the weight's number there.
+  std::pair<size_t, int64_t> Find(int64_t index) const {
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      const int64_t count = parts_[i]->weight_count();
+      if (index < count) return {i, index};
+      index -= count;
     }
     throw Error(ErrorKind::kInternal, "a sum of linears has no weight of this number");
   }
@@ -109,19 +118,22 @@ class SumLinear : public Linear {
   }
 
   std::vector<std::unique_ptr<Linear>> parts_;
+  int64_t adapters_;  // the last ones
 };
 
 }  // namespace
 
-std::unique_ptr<Linear> MakeSumLinear(std::vector<std::unique_ptr<Linear>> parts) {
+std::unique_ptr<Linear> MakeSumLinear(std::vector<std::unique_ptr<Linear>> parts, int64_t adapters) {
   if (parts.empty()) throw Error(ErrorKind::kInternal, "a sum of no linears");
+  if (adapters < 0 || adapters >= static_cast<int64_t>(parts.size()))
+    throw Error(ErrorKind::kInternal, "a sum has one part at least that is no adapter");
   for (const auto& part : parts) {
     if (part->out_features() != parts[0]->out_features() || part->in_features() != parts[0]->in_features() ||
         part->bias().defined()) {
       throw Error(ErrorKind::kInternal, "parts of a sum have one shape and no bias");
     }
   }
-  return std::make_unique<SumLinear>(std::move(parts));
+  return std::make_unique<SumLinear>(std::move(parts), adapters);
 }
 
 std::unique_ptr<Linear> LoadSumLinear(const Json& json, const TensorSource& source,
@@ -140,7 +152,13 @@ std::unique_ptr<Linear> LoadSumLinear(const Json& json, const TensorSource& sour
   if (parts.empty()) {
     throw Error(ErrorKind::kData, {"a sum has no parts", "", "", where, "compress the model again"});
   }
-  return MakeSumLinear(std::move(parts));
+  const auto adapters = Optional<int64_t>(json, "adapters", 0, where);
+  if (adapters < 0 || adapters >= static_cast<int64_t>(parts.size())) {
+    throw Error(ErrorKind::kData,
+                {"a sum has an impossible number of adapters", "0 to " + std::to_string(parts.size() - 1),
+                 std::to_string(adapters), where, "compress the model again"});
+  }
+  return MakeSumLinear(std::move(parts), adapters);
 }
 
 }  // namespace tnb

@@ -107,13 +107,14 @@ void Trainer::Store(Model& model) const {
       const TrainedWeight& part = trained.weights[i];
       if (part.leaves.empty()) continue;
       std::vector<at::Tensor> values;
-      for (const at::Tensor& leaf : part.leaves) values.push_back(leaf.detach());
+      for (const at::Tensor& value : part.Values()) values.push_back(value.detach());
       slot.linear->ReplaceWeight(static_cast<int64_t>(i), part.weight->WithTrained(values));
       changed = true;
     }
     if (changed && trained.bias.defined()) slot.linear->set_bias(trained.bias.detach().clone());
     slot.touched = slot.touched || changed;
   }
+  if (!state_->options.norms) return;
   const auto store = [](const at::Tensor& trained, at::Tensor& norm) {
     if (trained.defined()) norm = trained.detach().clone();
   };

@@ -1,6 +1,6 @@
 // One optimizer step after the other over a model in memory, whatever its linears and weights are: what a
-// weight lets train (Weight::TrainableTensors) has fp32 masters, everything else stays as it is. Norms and
-// biases train too.
+// weight lets train (Weight::TrainableTensors) has fp32 masters, everything else stays as it is and has
+// neither gradients nor moments. Norms and biases train too, unless options say otherwise.
 //
 //   Trainer trainer(model, {.learning_rate = 3e-4, .steps = 100, .warmup = 4});
 //   for (int64_t step = 0; step < 100; ++step) trainer.Step({batch});
@@ -46,6 +46,10 @@ struct TrainerOptions {
   int64_t block = -1;
   // Whether weight `index` of a linear trains; null: all do.
   std::function<bool(const LinearSlot& slot, int64_t index)> trains{};
+  bool norms = true;  // norms and biases train
+  // A weight holds this many times what trains: LoRA's alpha / r, of the factor that begins with zeros.
+  // Null: 1.
+  std::function<double(const LinearSlot& slot, int64_t index)> factor{};
 };
 
 // Of step `step` from 0: linear from 1/warmup of the largest, then a cosine.

@@ -39,6 +39,13 @@ struct CountedRows {
 
 }  // namespace
 
+std::vector<at::Tensor> TrainedWeight::Values() const {
+  if (factor == 1) return leaves;
+  std::vector<at::Tensor> values;
+  for (const at::Tensor& leaf : leaves) values.push_back(leaf * factor);
+  return values;
+}
+
 Trainer::State::State(const Model& given, TrainerOptions wanted, std::shared_ptr<const Teacher> master)
     : model(given),
       options(std::move(wanted)),
@@ -59,10 +66,14 @@ Trainer::State::State(const Model& given, TrainerOptions wanted, std::shared_ptr
   }
   for (size_t i = 0; i < model.blocks.size(); ++i) {
     if (!concerned(static_cast<int64_t>(i))) continue;
-    norms[2 * i] = Leaf(model.blocks[i].attention_norm, false);
-    norms[2 * i + 1] = Leaf(model.blocks[i].mlp_norm, false);
+    norms[2 * i] = Gain(model.blocks[i].attention_norm);
+    norms[2 * i + 1] = Gain(model.blocks[i].mlp_norm);
   }
-  if (options.block < 0) norms.back() = Leaf(model.final_norm, false);
+  if (options.block < 0) norms.back() = Gain(model.final_norm);
+}
+
+at::Tensor Trainer::State::Gain(const at::Tensor& values) {
+  return options.norms ? Leaf(values, false) : values;
 }
 
 void Trainer::State::CheckTeacher() const {
@@ -100,8 +111,9 @@ void Trainer::State::Add(const LinearSlot& slot) {
     part.weight = slot.linear->weight(i);
     const bool plain = !part.weight->coded();
     if (!options.trains || options.trains(slot, i)) {
+      if (options.factor) part.factor = options.factor(slot, i);
       for (const at::Tensor& values : part.weight->TrainableTensors())
-        part.leaves.push_back(Leaf(values, plain));
+        part.leaves.push_back(Leaf(part.factor == 1 ? values : values / part.factor, plain));
     }
     some = some || !part.leaves.empty();
     // A format with codes is expanded whenever it is needed: its size may be why it has codes.
@@ -109,18 +121,26 @@ void Trainer::State::Add(const LinearSlot& slot) {
     trained.weights.push_back(std::move(part));
   }
   const at::Tensor& bias = slot.linear->bias();
-  if (bias.defined()) trained.bias = some ? Leaf(bias, false) : bias;
+  if (bias.defined()) trained.bias = some && options.norms ? Leaf(bias, false) : bias;
 }
 
 std::vector<at::Tensor> Trainer::State::Matrices(const LinearSlot& slot) const {
   std::vector<at::Tensor> matrices;
   for (const TrainedWeight& part : linears.at(&slot).weights) {
-    if (part.fixed.defined()) {
+    if (part.leaves.empty()) {
       matrices.push_back(part.fixed);
     } else {
-      matrices.push_back(
-          (part.leaves.empty() ? part.weight->Dense() : part.weight->DenseOf(part.leaves)).to(compute));
+      matrices.push_back(part.weight->DenseOf(part.Values()).to(compute));
     }
+  }
+  return matrices;
+}
+
+std::vector<at::Tensor> Trainer::State::HeadMatrices() const {
+  std::vector<at::Tensor> matrices = Matrices(Head());
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    if (!matrices[i].defined())
+      matrices[i] = Head().linear->weight(static_cast<int64_t>(i))->Dense().to(compute);
   }
   return matrices;
 }
@@ -139,7 +159,7 @@ at::Tensor Trainer::State::Embed(const at::Tensor& index) const {
     return table.Rows(index);
   std::vector<at::Tensor> matrices;
   for (const TrainedWeight& part : parts)
-    matrices.push_back(part.leaves.empty() ? part.weight->Dense() : part.weight->DenseOf(part.leaves));
+    matrices.push_back(part.leaves.empty() ? at::Tensor() : part.weight->DenseOf(part.Values()));
   return table.RowsWith(matrices, index);
 }
 
@@ -172,7 +192,7 @@ at::Tensor Trainer::State::HeadBackward(const at::Tensor& hidden, const at::Tens
   Stopwatch watch;
   const CountedRows rows(batch, hidden, taught);
   // The matrices are made once and differentiated once, whatever the number of pieces.
-  const std::vector<at::Tensor> matrices = Matrices(Head());
+  const std::vector<at::Tensor> matrices = HeadMatrices();
   std::vector<at::Tensor> cut;
   for (const at::Tensor& matrix : matrices)
     cut.push_back(matrix.detach().requires_grad_(matrix.requires_grad()));
@@ -271,7 +291,7 @@ Evaluation Trainer::State::Evaluate(const std::vector<TrainingBatch>& batches) c
         HiddenGradient(hidden, lesson.blocks[i], batch.weights.reshape({-1}), 1, differences);
     }
     const CountedRows rows(batch, FinalNorm(hidden), lesson.last);
-    const std::vector<at::Tensor> matrices = Matrices(Head());
+    const std::vector<at::Tensor> matrices = HeadMatrices();
     for (int64_t begin = 0; begin < rows.size(); begin += kHeadTokens) {
       const int64_t count = std::min(kHeadTokens, rows.size() - begin);
       const at::Tensor logits = Multiply(Head(), matrices, Rows(rows.hidden, begin, count));

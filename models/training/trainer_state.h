@@ -26,7 +26,11 @@ class Stopwatch {
 struct TrainedWeight {
   WeightPtr weight;
   std::vector<at::Tensor> leaves;  // empty: it does not train
+  double factor = 1;               // the weight holds this many times the leaves
   at::Tensor fixed;                // of a plain format that does not train, in the compute type
+
+  // What the weight holds, as a function of the leaves.
+  std::vector<at::Tensor> Values() const;
 };
 
 struct TrainedLinear {
@@ -69,10 +73,13 @@ struct Trainer::State {
   void CheckTeacher() const;
   void AccumulateBlock(const TrainingBatch& batch, double scale, LossSums& sums, StepReport& report);
   at::Tensor Leaf(const at::Tensor& values, bool decay);
+  at::Tensor Gain(const at::Tensor& values);
   void Add(const LinearSlot& slot);
   const LinearSlot& Head() const { return model.head.linear ? model.head : model.embedding; }
-  // One matrix a weight of the linear, in the compute type.
+  // One matrix a weight of the linear, in the compute type; undefined: as it is stored (Linear::ForwardWith).
   std::vector<at::Tensor> Matrices(const LinearSlot& slot) const;
+  // Those of the head, which multiplies piece by piece: each expanded, once.
+  std::vector<at::Tensor> HeadMatrices() const;
   at::Tensor Multiply(const LinearSlot& slot, const std::vector<at::Tensor>& matrices,
                       const at::Tensor& x) const;
   at::Tensor Embed(const at::Tensor& index) const;  // int64 [n] -> fp32 [n, hidden]

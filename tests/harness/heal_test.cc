@@ -27,6 +27,14 @@ Outcome Measure(const Program& program, std::vector<std::string> arguments) {
   return outcome;
 }
 
+double Recorded(const Store& store, const PhaseRow& phase, const std::string& name) {
+  for (const MetricRow& metric : store.Metrics(phase.data_id)) {
+    if (metric.name == name) return metric.value;
+  }
+  FAIL("no metric " << name);
+  return 0;
+}
+
 }  // namespace
 
 TEST_CASE("a healed method records its curve and its text, and says when it has no control") {
@@ -121,6 +129,55 @@ TEST_CASE("healing block by block, then as a whole, is recorded and drawn") {
                                  Contains("Healing block by block"));
 }
 
+TEST_CASE("adapters are recorded with their bytes, trained alone and compared with other trainings") {
+  const Program program;
+  WriteFileAtomically(program / "text.txt", Sentences(80));
+  const Outcome outcome = Measure(program, {"--method", "int4:group=32+" + kHeal + ",lora=2@attn," + kHeal,
+                                            "--phases", "compress,training"});
+  CHECK_THAT(outcome.output, Contains("tokens to loss") && Contains("Training on text.txt"));
+  const Store store = program.Database();
+  const PhaseRow compress = PhaseOf(store, 1, "compress"), training = PhaseOf(store, 1, "training");
+  const auto artefact = store.Artefact(compress.data_id);
+  REQUIRE(artefact);
+  const Model model = LoadArtefact(artefact->path);
+  CHECK_THAT(model.blocks[1].q.linear->Describe(),
+             Contains("dense int4") && Contains(" + network of 2 cores, bf16"));
+  CHECK(model.blocks[1].q.linear->adapted());
+  CHECK_FALSE(model.blocks[1].up.linear->adapted());
+  // Rows of the last position of each name, and the norms, are the model.
+  int64_t bytes = 5 * 32 * 4, values = 0;
+  std::map<std::string, LayerRow> last;
+  for (const LayerRow& layer : store.Layers(compress.data_id)) {
+    if (last.count(layer.name) > 0) CHECK(last.at(layer.name).stage_position <= layer.stage_position);
+    last[layer.name] = layer;
+  }
+  for (const auto& [name, layer] : last) bytes += layer.stored_bytes;
+  CHECK(bytes == model.size().bytes);
+  CHECK(last.at("blocks.0.q").stage_position == 1);
+  CHECK(last.at("blocks.0.q").relative_error.value() > 0);
+  CHECK(last.at("blocks.0.q").relative_error.value() < 0.5);
+  for (const LinearSlot* slot : model.Slots())
+    if (slot->linear->adapted()) values += 2 * (slot->linear->out_features() + slot->linear->in_features());
+  // What has no gradient costs none.
+  CHECK(Recorded(store, training, "trained_parameters") == static_cast<double>(values));
+  CHECK(Recorded(store, training, "gradient_bytes") == static_cast<double>(4 * values));
+  CHECK(Recorded(store, training, "optimizer_bytes") == static_cast<double>(8 * values));
+  CHECK(Recorded(store, training, "all_reduce_bytes") == static_cast<double>(4 * values));
+  CHECK(Recorded(store, training, "step_ms") > 0);
+  CHECK(Recorded(store, PhaseOf(store, 2, "training"), "trained_parameters") > static_cast<double>(values));
+  CHECK_THAT(program.Run({"report", "--loss", "1e-6", "--db", "results.db"}).output, Contains("not reached"));
+  // An adapter beside linears that no stage before touched.
+  Measure(program, {"--method", kHeal + ",lora=2@q/embed+kv-int8", "--phases", "compress"});
+  last.clear();
+  bytes = 5 * 32 * 4;
+  const PhaseRow plain = PhaseOf(program.Database(), 3, "compress");
+  for (const LayerRow& layer : program.Database().Layers(plain.data_id)) last[layer.name] = layer;
+  for (const auto& [name, layer] : last) bytes += layer.stored_bytes;
+  const auto sum = program.Database().Artefact(plain.data_id);
+  REQUIRE(sum);
+  CHECK(bytes == LoadArtefact(sum->path).size().bytes);
+}
+
 TEST_CASE("items that stand in the text are found, whatever the method did with it") {
   const Program program;
   // The items of the task have seven words each; one gets more and is copied into the text.
@@ -159,6 +216,9 @@ TEST_CASE("items that stand in the text are found, whatever the method did with 
 TEST_CASE("a healing that cannot be is an error in one line") {
   const Program program;
   WriteFileAtomically(program / "text.txt", Sentences(80));
+  const Outcome rank = program.Measure({"--method", kHeal + ",lora=40", "--phases", "compress", "--no-base"});
+  CHECK(rank.exit_code == 1);
+  CHECK_THAT(rank.errors, Contains("impossible rank") && Contains("1 to "));
   const Outcome longer =
       program.Measure({"--method", "svd+heal:data=text.txt,length=300", "--phases", "compress", "--no-base"});
   CHECK(longer.exit_code == 1);

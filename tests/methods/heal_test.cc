@@ -323,6 +323,122 @@ TEST_CASE("a block that puts out what is not finite ends the healing and is name
                     Contains("not finite") && Contains("block 1"));
 }
 
+TEST_CASE("an adapter is an option of healing, with a scale, and without a choice of what trains") {
+  const std::string canonical = ParseRecipe("int4+heal:lora=8").text;
+  CHECK_THAT(canonical, Contains("alpha=64,") && Contains("lora=8,") && !Contains("train="));
+  CHECK(ParseRecipe(canonical).text == canonical);
+  CHECK(ShortRecipe(canonical) == "int4+heal:lora=8");
+  CHECK(ParseRecipe("heal:lora=0").text == ParseRecipe("heal").text);
+  CHECK(ControlRecipe(ParseRecipe("int4+heal:lora=8")) == ParseRecipe("heal:lora=8").text);
+  CHECK_THAT(testing::RecipeError("heal:alpha=8"), Contains("goes with lora!=0"));
+  CHECK_THAT(testing::RecipeError("heal:lora=8,train=factorized"), Contains("goes with lora=0"));
+  CHECK_THAT(testing::RecipeError("heal:lora=-1"), Contains("0 to 65536"));
+}
+
+TEST_CASE("an adapter brings a packed model closer to the uncompressed one, whose codes stay") {
+  for (const std::string form :
+       {"int4", "int8", "nf4:scales=double", "q4_0", "pq:bits=3", "mpo:keep=0.5", "magnitude+fp16", "fp16"}) {
+    CAPTURE(form);
+    const Model cut = Compressed(ParseRecipe(form));
+    const double before = Distance(cut).divergence;
+    const bool close = form == "int8" || form == "fp16";  // nothing to bring back: the text is learned
+    const Healed healed = Heal(form + "+heal:data=text,length=32,precision=fp32,tokens=8k,lora=4," +
+                               (close ? "lr=0.005,kd=0" : "lr=0.001,kd=1"));
+    const double after = Distance(healed.model).divergence;
+    CAPTURE(before, after);
+    CHECK((after < 0.3 * before) != close);
+    const Json& curve = healed.detail.at("curve");
+    CHECK(curve.at("loss").back() < curve.at("loss").front());
+    int64_t values = 0;
+    for (size_t block = 0; block < 2; ++block) {
+      const Block &now = healed.model.blocks[block], &was = cut.blocks[block];
+      CHECK(at::equal(now.attention_norm, was.attention_norm));
+      CHECK(at::equal(now.mlp_norm, was.mlp_norm));
+      for (const auto place : {&Block::q, &Block::k, &Block::o, &Block::down}) {
+        const Linear &sum = *(now.*place).linear, &base = *(was.*place).linear;
+        REQUIRE(sum.weight_count() == base.weight_count() + 2);
+        for (int64_t i = 0; i < base.weight_count(); ++i) {
+          CHECK(sum.weight(i)->format() == base.weight(i)->format());
+          CHECK(at::equal(sum.weight(i)->Dense(), base.weight(i)->Dense()));
+        }
+        CHECK(sum.weight(base.weight_count())->format() == "bf16 act=fp32");
+      }
+    }
+    for (const LinearSlot* slot : cut.Slots())
+      if (slot->block >= 0) values += 4 * (slot->linear->out_features() + slot->linear->in_features());
+    CHECK(healed.model.size().bytes == cut.size().bytes + 2 * values);
+    CHECK(healed.detail.at("trained_parameters") == values);
+    CHECK(healed.detail.at("gradient_bytes") == 4 * values);
+    CHECK(healed.detail.at("optimizer_bytes") == 8 * values);
+    CHECK(at::equal(healed.model.embedding.linear->Rebuild(), cut.embedding.linear->Rebuild()));
+  }
+}
+
+TEST_CASE("a healing with adapters tells what linears are now, and goes on where it was stopped") {
+  const testing::TemporaryFolder folder;
+  const std::string recipe = "int4+" + kHeal + ",tokens=1k,lora=4@attn";
+  std::map<std::string, double> errors;
+  const Healed whole = Heal(recipe, [&](WholeModelContext& context) {
+    context.changed = [&](const LinearSlot& slot, const at::Tensor& before) {
+      errors[slot.name] = (slot.linear->Rebuild() - before).norm().item<double>();
+      CHECK(slot.linear->adapted());
+    };
+  });
+  CHECK(errors.size() == 8);
+  const Model cut = Compressed(ParseRecipe("int4"));
+  for (const LinearSlot* slot : whole.model.Slots()) {
+    const LinearSlot* was = nullptr;
+    for (const LinearSlot* other : cut.Slots()) was = other->name == slot->name ? other : was;
+    if (errors.count(slot->name) == 0) continue;
+    const double moved = (slot->linear->Rebuild() - was->linear->Rebuild()).norm().item<double>();
+    CHECK(moved > 0);
+    CHECK(errors.at(slot->name) == Approx(moved).epsilon(1e-4));  // a difference of fp32 sums
+  }
+  struct Stopped {};
+  const auto until = [&](int64_t last) {
+    return [&, last](WholeModelContext& context) {
+      context.checkpoint = folder / "checkpoint";
+      context.checkpoint_seconds = 0;
+      context.progress = [last](const std::string&, int64_t done, int64_t, const std::string&) {
+        if (done > last) throw Stopped();
+      };
+    };
+  };
+  CHECK_THROWS_AS(Heal(recipe, until(10)), Stopped);
+  const Healed again = Heal(recipe, until(16));
+  CHECK(ContentHash(whole.model) == ContentHash(again.model));
+  CHECK(again.detail.at("curve").at("loss") == whole.detail.at("curve").at("loss"));
+}
+
+TEST_CASE("later stages store an adapter in another way, and leave the codes that it corrects") {
+  const auto after = [](const std::string& stages, const std::string& later) {
+    const Recipe recipe = ParseRecipe(stages + kHeal + ",tokens=200,lora=4+" + later);
+    Model model = Compressed(recipe);
+    const size_t heal = LinearStages(recipe, 0).end;
+    recipe.stages[heal].whole_model()->ApplyToModel(model, ContextOf(recipe.stages[heal]));
+    for (LinearSlot* slot : model.Slots()) ApplyRecipe(recipe, *slot, LinearStages(recipe, heal + 1));
+    return model;
+  };
+  CHECK(after("int4+", "int8").blocks[0].up.linear->Describe() ==
+        "dense int4 g32 asym + network of 2 cores, int8 row");
+  CHECK(after("", "int8").blocks[0].up.linear->Describe() == "dense int8 row + network of 2 cores, int8 row");
+  CHECK(after("int4+", "fp16").blocks[0].up.linear->Describe() ==
+        "dense int4 g32 asym + network of 2 cores, fp16");
+  // A factorizing stage takes the sum.
+  const Model merged = after("int4+", "svd:keep=0.5");
+  CHECK(merged.blocks[0].up.linear->Describe() == "network of 2 cores, fp32");
+  CHECK_FALSE(merged.blocks[0].up.linear->adapted());
+  // A second adapter trains beside the first.
+  Model twice = after("int4+", "fp16");
+  const at::Tensor first = twice.blocks[0].q.linear->weight(2)->Dense();
+  const Recipe more = ParseRecipe(kHeal + ",tokens=200,lora=2,seed=1");
+  more.stages[0].whole_model()->ApplyToModel(twice, ContextOf(more.stages[0]));
+  const Linear& linear = *twice.blocks[0].q.linear;
+  REQUIRE(linear.weight_count() == 5);
+  CHECK(at::equal(linear.weight(2)->Dense(), first));
+  CHECK(linear.weight(4)->Dense().abs().max().item<double>() > 0);
+}
+
 TEST_CASE("a healing that cannot be says why") {
   const auto message = [](const std::string& recipe) {
     try {
@@ -341,6 +457,8 @@ TEST_CASE("a healing that cannot be says why") {
     CHECK_THAT(testing::RecipeError("heal:scope=block," + other),
                Contains("of the loss of the whole model") && Contains("scope=model"));
   }
+  CHECK_THAT(message("int4+heal:data=text,length=32,lora=17"),
+             Contains("impossible rank") && Contains("1 to 16 for 16 x 32") && Contains("blocks.0.k"));
 }
 
 }  // namespace tnb

@@ -1,9 +1,10 @@
 // Gradients of every form that trains: against finite differences in fp64, and against autograd of the
 // rebuilt matrix.
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <c10/core/GradMode.h>
 
-#include "models/engine/linear.h"
+#include "models/training/adapter.h"
 #include "tests/models/engine/random_codebooks.h"
 #include "tests/support/catch.h"
 
@@ -12,7 +13,7 @@ namespace {
 
 struct Form {
   std::string name;
-  std::shared_ptr<Linear> linear;
+  std::unique_ptr<Linear> linear;
 };
 
 WeightPtr Integers(int bits, int64_t group, bool zeros, int64_t rows, int64_t cols) {
@@ -87,20 +88,51 @@ std::vector<Form> Forms() {
   return forms;
 }
 
+// An adapter beside every form, and beside those that train nothing themselves; B is not zero.
+std::vector<Form> AdaptedForms() {
+  std::vector<Form> forms = Forms();
+  CodedMatrix twice{.bits = 4, .group = 64, .codes = at::randint(16, {12, 70}, at::kByte)};
+  twice.levels = "fp4";
+  twice.scales = at::randint(256, {12, 2}, at::kByte);
+  twice.scale_blocks = at::rand({1}) + 0.5;
+  forms.push_back({"fp4 with quantized scales", MakeDenseLinear(MakeCodedWeight(twice, Activation::kF32))});
+  for (const char* type : {"Q8_0", "Q4_0", "Q4_K"}) {
+    forms.push_back({type, MakeDenseLinear(MakeBlockWeight(at::randn({12, 256}), type))});
+  }
+  forms.push_back(
+      {"sparse int8", MakeDenseLinear(KeepZeros(at::rand({12, 40}) < 0.5, Integers(8, 0, false, 12, 40)))});
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{5});
+  for (Form& form : forms) {
+    LinearSlot slot;
+    slot.linear = std::move(form.linear);
+    AddAdapter(slot, 3, generator);
+    const int64_t last = slot.linear->weight_count() - 1;
+    const WeightPtr b = slot.linear->weight(last);
+    slot.linear->ReplaceWeight(last, b->WithTrained({at::randn({b->rows(), b->cols()})}));
+    form.linear = std::move(slot.linear);
+  }
+  return forms;
+}
+
+// Where a linear has an adapter, this alone trains.
 struct Leaves {
   std::vector<std::vector<at::Tensor>> tensors;  // of every weight, fp64
 
   explicit Leaves(const Linear& linear) {
     for (int64_t i = 0; i < linear.weight_count(); ++i) {
       tensors.emplace_back();
+      if (linear.adapted() && !linear.adapter(i)) continue;
       for (const at::Tensor& values : linear.weight(i)->TrainableTensors())
         tensors.back().push_back(values.to(at::kDouble).requires_grad_(true));
     }
   }
   std::vector<at::Tensor> Matrices(const Linear& linear) const {
     std::vector<at::Tensor> matrices;
-    for (size_t i = 0; i < tensors.size(); ++i)
-      matrices.push_back(linear.weight(static_cast<int64_t>(i))->DenseOf(tensors[i]));
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      const auto index = static_cast<int64_t>(i);
+      const bool stored = linear.adapted() && !linear.adapter(index);
+      matrices.push_back(stored ? at::Tensor() : linear.weight(index)->DenseOf(tensors[i]));
+    }
     return matrices;
   }
   std::vector<at::Tensor> TakeGradients() {
@@ -118,10 +150,9 @@ struct Leaves {
 // A loss with curvature, so that finite differences have something to get wrong.
 at::Tensor LossOf(const at::Tensor& y, const at::Tensor& target) { return (y - target).square().sum() / 2; }
 
-}  // namespace
-
-TEST_CASE("gradients of every trainable form agree with finite differences") {
-  for (const Form& form : Forms()) {
+// Of x and of what trains, by central differences in a random direction.
+void CheckDifferences(const std::vector<Form>& forms) {
+  for (const Form& form : forms) {
     CAPTURE(form.name);
     const Linear& linear = *form.linear;
     const at::Tensor x = at::randn({5, linear.in_features()}, at::kDouble).requires_grad_(true);
@@ -151,8 +182,8 @@ TEST_CASE("gradients of every trainable form agree with finite differences") {
   }
 }
 
-TEST_CASE("gradients agree with autograd of the rebuilt matrix") {
-  for (const Form& form : Forms()) {
+void CheckAgainstRebuilt(const std::vector<Form>& forms) {
+  for (const Form& form : forms) {
     CAPTURE(form.name);
     const Linear& linear = *form.linear;
     const at::Tensor x = at::randn({3, linear.in_features()}, at::kDouble);
@@ -179,6 +210,20 @@ TEST_CASE("gradients agree with autograd of the rebuilt matrix") {
       CHECK(at::allclose(one_by_one[i], rebuilt[i], 1e-9, 1e-9));
     }
   }
+}
+
+}  // namespace
+
+TEST_CASE("gradients of every trainable form agree with finite differences") { CheckDifferences(Forms()); }
+
+TEST_CASE("gradients agree with autograd of the rebuilt matrix") { CheckAgainstRebuilt(Forms()); }
+
+TEST_CASE("gradients of an adapter beside any stored form agree with finite differences") {
+  CheckDifferences(AdaptedForms());
+}
+
+TEST_CASE("gradients of an adapter agree with autograd of the rebuilt matrix") {
+  CheckAgainstRebuilt(AdaptedForms());
 }
 
 TEST_CASE("what was trained is stored in the weight's own format") {
