@@ -1,16 +1,9 @@
 #include "datasets/locate.h"
 
-#include <cstdlib>
-
 #include "base/error.h"
 #include "base/files.h"
 
 namespace tnb {
-
-std::filesystem::path HomeFolder() {
-  if (const char* home = std::getenv("TNBENCH_HOME"); home != nullptr && *home != '\0') return home;
-  return TNBENCH_SOURCE_FOLDER;
-}
 
 std::filesystem::path FetchedDataFolder() { return CacheFolder() / "data"; }
 

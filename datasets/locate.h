@@ -1,4 +1,4 @@
-// Where files that belong to tnbench, and datasets, are found at run time.
+// Where datasets are found at run time.
 #pragma once
 
 #include <filesystem>
@@ -6,10 +6,6 @@
 #include <vector>
 
 namespace tnb {
-
-// The folder with datasets/sample and tasks/definitions: $TNBENCH_HOME, else the source folder that the
-// program was built from.
-std::filesystem::path HomeFolder();
 
 // Where `tnbench fetch` puts data unless told otherwise, and where tasks look after --data-dir: the folder
 // data/ of the cache.

@@ -19,6 +19,17 @@
 namespace tnb {
 namespace {
 
+// What the models are measured on when nothing is said; of a path, what known models are.
+std::vector<std::string> DefaultTasks(const std::vector<std::string>& models) {
+  std::vector<std::string> tasks;
+  for (const std::string& model : models) {
+    const KnownModel* known = FindKnown(model);
+    for (const std::string& task : known != nullptr ? known->tasks : std::vector<std::string>{"sample-*"})
+      if (std::find(tasks.begin(), tasks.end(), task) == tasks.end()) tasks.push_back(task);
+  }
+  return tasks;
+}
+
 void CheckNumbers(RunRequest& request) {
   const auto check = [](const char* option, bool good, const std::string& expected, double found) {
     if (good) return;
@@ -159,7 +170,7 @@ Plan ExpandCells(RunRequest request) {
   Plan plan;
   const auto methods = Methods(request);
   const bool quality = std::count(request.phases.begin(), request.phases.end(), "quality") != 0;
-  if (request.tasks.empty()) request.tasks = {"sample-*"};
+  if (request.tasks.empty()) request.tasks = DefaultTasks(request.models);
   request.tasks = ExpandTaskNames(request.tasks);
   const TaskOptions options = {.data_dir = request.data_dir,
                                .limit = request.limit,

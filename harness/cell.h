@@ -11,6 +11,7 @@
 
 #include "models/chat_template.h"
 #include "models/config.h"
+#include "models/known.h"
 #include "models/tokenizer.h"
 #include "records/rows.h"
 #include "tasks/family.h"
@@ -20,8 +21,8 @@ namespace tnb {
 
 struct RunRequest {
   std::string methods = "mpo+int8";  // as SplitMethodList takes them
-  std::vector<std::string> models = {"smollm2-135m"};
-  std::vector<std::string> tasks;   // and groups; empty: the shipped sample tasks
+  std::vector<std::string> models = {kDefaultModel};
+  std::vector<std::string> tasks;   // and groups; empty: those of the models (models/known.h)
   std::vector<std::string> phases;  // empty: all
   std::filesystem::path data_dir;
   std::optional<int64_t> limit, num_fewshot, seed;

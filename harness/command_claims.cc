@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "datasets/locate.h"
+#include "base/home.h"
 #include "harness/command.h"
 #include "harness/sweep.h"
 #include "methods/recipe.h"

@@ -10,6 +10,7 @@
 #include "harness/driver.h"
 #include "harness/metric_shapes.h"
 #include "methods/recipe.h"
+#include "models/known.h"
 #include "records/store.h"
 #include "reports/compare.h"
 #include "reports/render.h"
@@ -180,7 +181,7 @@ std::function<int()> DeclareCompare(OptionList& command) {
   command.Add("--format", options->format, "text, md, csv, json, latex or html").ShowDefault();
   command.Flag("--json", options->json, "short for --format json");
   return [options] {
-    if (options->measure && options->model.empty()) options->model = "smollm2-135m";
+    if (options->measure && options->model.empty()) options->model = kDefaultModel;
     return Compare(*options);
   };
 }

@@ -55,11 +55,11 @@ Hub MakeHub(const FetchOptions& options) {
 void FetchTask(const TaskSpec& spec, const FetchOptions& options) {
   const fs::path folder = options.data_dir.empty() ? FetchedDataFolder() : fs::path(options.data_dir);
   if (spec.sources.empty()) {
-    throw Error(
-        ErrorKind::kUsage,
-        {"task " + spec.name + " does not say where its data can be fetched", "", "", spec.file.string(),
-         spec.name.starts_with("sample-") ? "its data is part of tnbench"
-                                          : "give the folder of the datasets with --data-dir"});
+    throw Error(ErrorKind::kUsage, {"task " + spec.name + " does not say where its data can be fetched", "",
+                                    "", spec.file.string(),
+                                    spec.name.starts_with("sample-") || spec.name.starts_with("world-")
+                                        ? "its data is part of tnbench"
+                                        : "give the folder of the datasets with --data-dir"});
   }
   Hub hub = MakeHub(options);
   for (const HubSource& source : spec.sources) {
@@ -118,12 +118,13 @@ void FetchRepository(const std::string& name, const fs::path& folder, const Fetc
 }
 
 void FetchModel(const KnownModel& model, const FetchOptions& options) {
-  std::string how = "there already";
+  std::string how = model.shipped.empty() ? "there already" : "part of tnbench";
   try {
-    if (options.force) throw Error(ErrorKind::kIo, "fetched again");
+    if (options.force && model.shipped.empty()) throw Error(ErrorKind::kIo, "fetched again");
     ResolveModel(model.name);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kIo) throw;
+    if (!model.shipped.empty()) throw;
     if (model.source && !options.force && !options.offline && !HubOptions::FromEnvironment().offline) {
       FetchKnown(model);
       how = "fetched as " + model.source->requirement;

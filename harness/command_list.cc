@@ -1,4 +1,4 @@
-#include <cmath>
+#include <iomanip>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -109,18 +109,20 @@ Json ModelsJson() {
         {{"name", model.name},
          {"parameters", model.parameters},
          {"description", model.description},
-         {"source", here           ? "in the cache"
-                    : model.source ? "fetched on first use"
-                                   : "your own files: --model PATH, or " + model.Folder().string()}});
+         {"source", !model.shipped.empty() ? "part of tnbench"
+                    : here                 ? "in the cache"
+                    : model.source         ? "fetched on first use"
+                                           : "your own files: --model PATH, or " + model.Folder().string()}});
   }
   return list;
 }
 
 void PrintModels(const Json& list) {
   for (const Json& model : list) {
-    const auto millions = std::llround(model.at("parameters").get<double>() / 1e6);
-    std::cout << Pad(Text(model, "name"), 16) << " " << millions << " M parameters; "
-              << Text(model, "description") << "; " << Text(model, "source") << "\n";
+    const double millions = model.at("parameters").get<double>() / 1e6;
+    std::cout << Pad(Text(model, "name"), 16) << " " << std::fixed << std::setprecision(millions < 10 ? 1 : 0)
+              << millions << " M parameters; " << Text(model, "description") << "; " << Text(model, "source")
+              << "\n";
   }
   std::cout << "\nAny Hugging Face folder, .gguf or llama2.c .bin file does as well: --model PATH\n";
 }

@@ -7,6 +7,7 @@
 #include "harness/driver.h"
 #include "harness/rescore.h"
 #include "methods/recipe.h"
+#include "models/known.h"
 #include "records/store.h"
 #include "reports/report.h"
 
@@ -15,7 +16,7 @@ namespace {
 
 struct CommandRunOptions {
   RunRequest request;
-  std::string models = "smollm2-135m", tasks, phases, weights = "checkpoint", db = "tnbench.db";
+  std::string models = kDefaultModel, tasks, phases, weights = "checkpoint", db = "tnbench.db";
   std::string data_dir, artefacts, drift_text;
   bool no_base = false, json = false;
 };
@@ -73,7 +74,7 @@ std::shared_ptr<CommandRunOptions> Declare(OptionList& command) {
       "names of tasks or groups (mmlu, 'xsum*': all that match), task files, or the perplexity of a text "
       "file: ppl.gptq:FILE, "
       "ppl.llamacpp:FILE, ppl.lmeval:FILE (ppl.gptq-1024:FILE: windows of 1024 tokens); comma-separated "
-      "(default: the sample-* tasks)");
+      "(default: the world-* tasks for nano, the sample-* tasks for other models)");
   command.Add("--data-dir", options->data_dir, "folder of the datasets");
   command.Add("--db", options->db, "results database").ShowDefault();
   command.Add("--limit", request.limit, "only the first N items of each task (of each member of a group)");

@@ -23,7 +23,7 @@ struct ShowOptions {
   bool json = false, items = false;
 };
 
-// The tokenizer of --model, or of the default model when it is in the cache; null without.
+// The tokenizer of --model, or of the default model when it is there; null without.
 struct Reader {
   std::unique_ptr<Tokenizer> tokenizer;
   std::string name;
@@ -32,7 +32,7 @@ struct Reader {
 Reader OpenTokenizer(const std::string& model, std::optional<int64_t> max_length) {
   Reader reader;
   try {
-    const ResolvedModel resolved = ResolveModel(model.empty() ? "smollm2-135m" : model);
+    const ResolvedModel resolved = ResolveModel(model.empty() ? kDefaultModel : model);
     reader.tokenizer = LoadTokenizer(OpenCheckpoint(resolved.path)->tokenizer());
     reader.name = resolved.name;
     reader.context_length = ScoringContext(resolved.config, max_length);
@@ -65,7 +65,7 @@ int ShowPrompt(const ShowOptions& options) {
   if (tokenizer != nullptr) {
     std::cout << "tokens of " << reader.name << ", context of " << reader.context_length << "\n";
   } else {
-    std::cout << "no tokens: give --model, or fetch the default one with tnbench fetch smollm2-135m\n";
+    std::cout << "no tokens: give --model\n";
   }
   return 0;
 }

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
-#include "datasets/locate.h"
+#include "base/home.h"
 #include "datasets/reader.h"
 #include "reports/statistics.h"
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/home.h"
 #include "datasets/locate.h"
 #include "datasets/reader.h"
 #include "harness/export_huggingface.h"

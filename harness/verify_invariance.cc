@@ -21,6 +21,7 @@
 #include "models/engine/codebook.h"
 #include "models/engine/decoder.h"
 #include "models/engine/parallel.h"
+#include "models/known.h"
 
 namespace tnb {
 namespace {
@@ -170,7 +171,7 @@ double Tolerance(const Model& model) {
 }
 
 struct VerifyInvarianceOptions {
-  std::string models = "smollm2-135m", methods = "fp32,bf16,int8,int4", weights = "checkpoint";
+  std::string models = kDefaultModel, methods = "fp32,bf16,int8,int4", weights = "checkpoint";
   int64_t seed = 0;
   int threads = 0;
 };

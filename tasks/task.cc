@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/home.h"
 #include "datasets/locate.h"
 #include "datasets/utf8.h"
 #include "tasks/requests.h"

@@ -89,7 +89,7 @@ void AddWhitening(std::vector<ParameterDescription>& parameters) {
                         {},
                         "whiten=input|fisher"});
   parameters.push_back(
-      {"gradient_windows", Type::kInteger, "24", "windows for gradients", 1, 1e6, {}, "whiten=fisher"});
+      {"gradient_windows", Type::kInteger, "48", "windows for gradients", 1, 1e6, {}, "whiten=fisher"});
   parameters.push_back({"factors",
                         Type::kChoice,
                         "independent",

@@ -213,7 +213,7 @@ StageEntry GptqEntry() {
   description.parameters.push_back(
       {"damp", Type::kReal, "0.01", "added to the input covariance, in means of its diagonal", 0, 10, {}});
   description.parameters.push_back(
-      {"gradient_windows", Type::kInteger, "24", "windows for gradients", 1, 1e6, {}, "metric=fisher"});
+      {"gradient_windows", Type::kInteger, "48", "windows for gradients", 1, 1e6, {}, "metric=fisher"});
   description.parameters.push_back({"output_damp",
                                     Type::kReal,
                                     "0.1",

@@ -129,7 +129,7 @@ TEST_CASE("what goes together is filled in, and what has no meaning is refused")
   CHECK(ParseRecipe("svd:whiten=none,alloc=uniform").text == "svd:keep=0.6@attn/gate/up");
   CHECK(ParseRecipe("svd:alloc=energy").text == "svd:alloc=energy,keep=0.6@attn/gate/up");
   CHECK(ParseRecipe("svd:whiten=fisher").text ==
-        "svd:alloc=threshold,data=calibration/wiki.utf8,gradient_windows=24,keep=0.6,length=512,"
+        "svd:alloc=threshold,data=calibration/wiki.utf8,gradient_windows=48,keep=0.6,length=512,"
         "output_ridge=0.01,ridge=1e-04,whiten=fisher,windows=96@attn/gate/up");
   CHECK(ParseRecipe("svd-llm:windows=64").text ==
         "svd-llm:data=calibration/wiki.utf8,keep=0.6,length=512,ridge=1e-04,windows=64@attn/gate/up");

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/locate.h"
+#include "base/home.h"
 #include "tasks/rouge.h"
 #include "tasks/run.h"
 #include "tasks/task.h"

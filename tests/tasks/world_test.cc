@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/locate.h"
+#include "base/home.h"
 #include "datasets/reader.h"
 #include "tasks/task.h"
 #include "tests/support/catch.h"

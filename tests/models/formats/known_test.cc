@@ -64,7 +64,7 @@ TEST_CASE("the known models are complete and their parameters add up") {
   for (const KnownModel& model : KnownModels()) {
     CHECK(names.insert(model.name).second);
     CHECK(FindKnown(model.name) == &model);
-    CHECK(model.hub.find('/') != std::string::npos);
+    CHECK((model.hub.find('/') != std::string::npos || !model.shipped.empty()));
   }
   for (const char* name : {"smollm2-135m", "llama2-7b", "llama2-13b", "mistral-7b", "zephyr-7b",
                            "tinyllama-1.1b", "llama3.2-1b"}) {
@@ -74,6 +74,18 @@ TEST_CASE("the known models are complete and their parameters add up") {
   CHECK(FindKnown("llama3.2-1b")->config.rope.scaling == RopeConfig::Scaling::kLlama3);
   CHECK(FindKnown("mistral-7b")->config.sliding_window == 4096);
   CHECK(FindKnown("none") == nullptr);
+  REQUIRE(FindKnown(kDefaultModel) != nullptr);
+  CHECK(FindKnown(kDefaultModel)->tasks == std::vector<std::string>{"world-*"});
+  CHECK(FindKnown("llama2-7b")->tasks == std::vector<std::string>{"sample-*"});
+}
+
+TEST_CASE("the default model is part of tnbench, and says how it comes back when it is not there") {
+  const ResolvedModel nano = ResolveModel(kDefaultModel);
+  CHECK(nano.config == FindKnown(kDefaultModel)->config);
+  CHECK(std::filesystem::file_size(nano.path / "model.safetensors") < 5'000'000);
+  const TemporaryFolder folder;
+  const Environment home("TNBENCH_HOME", folder.path());
+  CHECK_THAT(ErrorOf(ErrorKind::kIo, [] { ResolveModel(kDefaultModel); }), Contains("TNBENCH_HOME"));
 }
 
 TEST_CASE("a wrong entry of the list is an error that names it") {
