@@ -128,7 +128,8 @@ std::optional<SpectrumEstimate> EstimateSpectrum(const at::Tensor& gram) {
 }
 
 std::optional<at::Tensor> FilteredVectors(const at::Tensor& gram, int64_t rank) {
-  constexpr int kMostRounds = 8, kMostDegree = 4;
+  constexpr int kMostRounds = 8, kMostDegree = 16;
+  constexpr double kStandsOut = 40;    // of the smallest wanted value after a filter, over what is damped
   constexpr double kBeyond = 1.3;      // the cut lies at this many times the rank
   constexpr double kSettled = 5e-3;    // of the missed sum
   constexpr double kMostSpread = 150;  // of the largest value over the smallest wanted one
@@ -150,11 +151,11 @@ std::optional<at::Tensor> FilteredVectors(const at::Tensor& gram, int64_t rank) 
   for (int round = 0; round < kMostRounds; ++round) {
     // Also false for NaN.
     if (!(smallest * kMostSpread > largest && cut > 0)) return std::nullopt;
-    int degree = kMostDegree;
-    const auto growth = [&] {
-      return Chebyshev(degree, 2 * largest / cut - 1) / Chebyshev(degree, 2 * smallest / cut - 1);
-    };
-    while (degree > 1 && growth() > most_growth) --degree;
+    const auto amplified = [&](int degree, double value) { return Chebyshev(degree, 2 * value / cut - 1); };
+    int degree = 1;
+    while (degree < kMostDegree && amplified(degree, smallest) < 0.99 * kStandsOut &&
+           amplified(degree + 1, largest) <= most_growth * amplified(degree + 1, smallest))
+      ++degree;
     basis = Orthonormal(Filtered(basis, gram, fp32, cut, degree));
     const at::Tensor image = Product(basis, gram);
     const at::Tensor small = TimesTransposed(image, basis);

@@ -132,14 +132,15 @@ TruncatedSvd Truncate(const at::Tensor& matrix, int64_t rank, double discarded_n
     throw Error(ErrorKind::kData,
                 {"a matrix to be factorized holds NaN or infinity", "", "", "", "check the checkpoint"});
   }
+  const int64_t least = std::min(matrix.size(0), matrix.size(1));
+  const bool partial = 0 < rank && rank < least && matrix.scalar_type() == at::kFloat;
+  if (partial && least >= kWorthFiltering) {
+    if (auto leading = Leading(matrix, rank, at::kBFloat16)) return *std::move(leading);
+  }
   if (FewValues(matrix.size(0), matrix.size(1), rank)) {
     if (std::optional<TruncatedSvd> result = RandomizedSvd(matrix, rank)) return *std::move(result);
   }
-  if (const int64_t least = std::min(matrix.size(0), matrix.size(1));
-      least >= kWorthwhile && 0 < rank && rank < least && matrix.scalar_type() == at::kFloat) {
-    if (least >= kWorthFiltering) {
-      if (auto leading = Leading(matrix, rank, at::kBFloat16)) return *std::move(leading);
-    }
+  if (partial && least >= kWorthwhile) {
     if (least >= kLarge) {
       if (auto leading = Leading(matrix, rank, at::kFloat)) return *std::move(leading);
     }
