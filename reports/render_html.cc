@@ -14,15 +14,16 @@ constexpr char kHead[] = R"(<!DOCTYPE html>
 <title>tnbench report</title>
 <style>
 :root { color-scheme: light dark; }
-body { font: 15px/1.45 sans-serif; margin: 1.5em auto; max-width: 72em; padding: 0 1em; }
+body { font: 15px/1.45 sans-serif; margin: 1.5em auto; padding: 0 1.5em; }
+h2 { font-size: 1em; }
 section { margin-bottom: 3em; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding: 0.5em 0; font-weight: bold; }
 th, td { padding: 0.25em 0.7em; border-bottom: 1px solid #8886; text-align: right; vertical-align: top; }
 th { border-bottom-width: 2px; }
-.left { text-align: left; }
-ul { font-size: 13px; padding-left: 1.3em; overflow-wrap: anywhere; }
+.left { text-align: left; position: sticky; left: 0; background: Canvas; min-width: 12em; max-width: 24em; overflow-wrap: anywhere; }
+td:not(.left) { white-space: nowrap; }
+ul { font-size: 13px; max-width: 90em; padding-left: 1.3em; overflow-wrap: anywhere; }
 svg { max-width: 100%; height: auto; display: block; }
 </style>
 </head>
@@ -42,9 +43,9 @@ std::string CellsOf(const Table& table, const std::vector<Cell>& row) {
 
 std::string SectionOf(const Table& table) {
   CheckTable(table);
-  std::string html = "<section>\n<div class=\"wide\"><table>\n";
-  if (!table.caption.empty()) html += "<caption>" + EscapeXml(table.caption) + "</caption>\n";
-  html += "<thead><tr>";
+  std::string html = "<section>\n";
+  if (!table.caption.empty()) html += "<h2>" + EscapeXml(table.caption) + "</h2>\n";
+  html += "<div class=\"wide\"><table>\n<thead><tr>";
   for (const Column& column : table.columns) {
     html += fmt::format("<th{}>{}</th>", column.alignment == Alignment::kLeft ? " class=\"left\"" : "",
                         EscapeXml(column.title));
