@@ -1,5 +1,6 @@
 #include "methods/heal/heal.h"
 
+#include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
