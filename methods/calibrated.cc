@@ -137,6 +137,17 @@ void AddCalibration(std::vector<ParameterDescription>& parameters, const std::st
       {"windows", Type::kInteger, "96", "windows, the first ones of the text", 1, 1e6, {}, when});
 }
 
+void AddGradientWindows(std::vector<ParameterDescription>& parameters, const std::string& when) {
+  parameters.push_back({"gradient_windows",
+                        ParameterDescription::Type::kInteger,
+                        "48",
+                        "windows for gradients",
+                        1,
+                        1e6,
+                        {},
+                        when});
+}
+
 void CheckOneMatrix(const LinearSlot& slot, const std::string& stage) {
   if (slot.linear->weight_count() == 1 && !slot.linear->factorized()) return;
   throw Error(

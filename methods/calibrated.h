@@ -77,6 +77,8 @@ void AddFeed(std::vector<ParameterDescription>& parameters);
 
 // data, length and windows; `when`: their condition.
 void AddCalibration(std::vector<ParameterDescription>& parameters, const std::string& when);
+// gradient_windows: one default, so that stages share the statistics of gradients.
+void AddGradientWindows(std::vector<ParameterDescription>& parameters, const std::string& when);
 
 // Error{kUnsupported} when the linear is not one matrix: its inputs are known, those of its pieces are not.
 void CheckOneMatrix(const LinearSlot& slot, const std::string& stage);

@@ -89,8 +89,7 @@ std::vector<KnownModel> KnownModelsFromJson(const Json& json, const std::string&
                                      std::to_string(model.parameters), inside, ""});
     }
     if (entry.contains("shipped")) model.shipped = Require<std::string>(entry, "shipped", inside);
-    model.tasks = entry.contains("tasks") ? Require<std::vector<std::string>>(entry, "tasks", inside)
-                                          : std::vector<std::string>{"sample-*"};
+    if (entry.contains("tasks")) model.tasks = Require<std::vector<std::string>>(entry, "tasks", inside);
     if (entry.contains("source")) {
       const Json& source = entry["source"];
       model.source = WheelSource{Require<std::string>(source, "requirement", inside),

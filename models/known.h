@@ -40,8 +40,9 @@ struct KnownModel {
   int64_t parameters = 0;
   ModelConfig config;
   std::optional<WheelSource> source;
-  std::string shipped;             // its folder below HomeFolder(); empty: it is not part of tnbench
-  std::vector<std::string> tasks;  // what it is measured on when nothing else is said, names and groups
+  std::string shipped;  // its folder below HomeFolder(); empty: it is not part of tnbench
+  // What it is measured on when nothing else is said, names and groups.
+  std::vector<std::string> tasks = {"sample-*"};
 
   // Of a shipped model where it is; CacheFolder()/models/NAME of others.
   std::filesystem::path Folder() const;

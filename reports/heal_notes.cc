@@ -42,11 +42,6 @@ std::string Sparkline(const Values& values) {
   return line;
 }
 
-Values List(const Json& detail, const char* name) {
-  const Json curve = detail.value("curve", Json::object());
-  return curve.value(name, Values());
-}
-
 // A number of every block that was trained by itself.
 Values OfBlocks(const Json& detail, const char* name) {
   Values values;
@@ -72,6 +67,11 @@ std::optional<int64_t> FindControl(const Store& store, const RunData& run, const
 
 }  // namespace
 
+std::vector<double> CurveValues(const Json& stage_detail, const char* name) {
+  const Json curve = stage_detail.value("curve", Json::object());
+  return curve.value(name, Values());
+}
+
 std::string CurveText(const Json& stage_detail) {
   if (!stage_detail.is_object()) return "";
   const Values before = OfBlocks(stage_detail, "error_before"), after = OfBlocks(stage_detail, "error_after");
@@ -82,7 +82,7 @@ std::string CurveText(const Json& stage_detail) {
         FormatCount(stage_detail.at("steps")), FormatCount(stage_detail.at("tokens")),
         FormatDuration(stage_detail.at("seconds")));
   }
-  const auto list = [&](const char* name) { return List(stage_detail, name); };
+  const auto list = [&](const char* name) { return CurveValues(stage_detail, name); };
   const Values losses = list("loss"), steps = list("step"), tokens = list("tokens"),
                seconds = list("seconds"), hidden = list("hidden");
   if (losses.empty() || steps.empty() || tokens.empty() || seconds.empty()) return "";
@@ -140,7 +140,8 @@ PlotSeries LossLine(const std::string& name, const std::vector<Json>& stages) {
   PlotSeries line{.name = name};
   double before = 0;  // tokens of the stages before
   for (const Json& stage : stages) {
-    const Values losses = Means(List(stage, "loss"), kPoints), tokens = Means(List(stage, "tokens"), kPoints);
+    const Values losses = Means(CurveValues(stage, "loss"), kPoints),
+                 tokens = Means(CurveValues(stage, "tokens"), kPoints);
     if (losses.empty() || tokens.size() != losses.size()) continue;
     if (!line.x.empty()) {
       line.x.push_back(before);
@@ -150,7 +151,7 @@ PlotSeries LossLine(const std::string& name, const std::vector<Json>& stages) {
       line.x.push_back(before + tokens[i]);
       line.y.push_back(losses[i]);
     }
-    before += List(stage, "tokens").back();
+    before += CurveValues(stage, "tokens").back();
   }
   return line;
 }

@@ -9,6 +9,9 @@
 
 namespace tnb {
 
+// One of the lists of a stage's curve ("loss", "tokens"); empty when it has none.
+std::vector<double> CurveValues(const Json& stage_detail, const char* name);
+
 // "loss 3.21 -> 2.05 ▇▄▂▁▁ in 112 steps, 57,344 tokens, 5 min" of a stage's detail; empty when it did not
 // train. The line has a character an equal number of steps, high to low between its largest and least means.
 // Where blocks were trained one by one, "relative squared error of the outputs 0.21 -> 0.08 ▁▂▅▇ in 30

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 
+#include "reports/heal_notes.h"
 #include "reports/numbers.h"
 
 namespace tnb {
@@ -27,7 +28,7 @@ struct Training {
     if (found == detail.end() || !found->is_number()) return std::nullopt;
     return found->get<double>();
   }
-  Numbers List(const char* key) const { return detail.at("curve").value(key, Numbers()); }
+  Numbers List(const char* key) const { return CurveValues(detail, key); }
 
   // Of a quantity that every point has as the mean of a step: the curve is thinned by runs of steps.
   double Sum(const char* key) const {

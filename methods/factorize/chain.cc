@@ -135,16 +135,12 @@ void ChainForm::Sweep(const at::Tensor& t, std::vector<at::Tensor>& cores) const
       project(k);
       const at::Tensor rows = cores[k].reshape({cores[k].size(0), -1});
       // A bond that is wider than what is right of it shrinks here.
-      cores[k] = std::get<0>(at::linalg_qr(rows.t()))
-                     .t()
-                     .reshape({-1, cores[k].size(1), cores[k].size(2)})
-                     .contiguous();
+      cores[k] = Orthonormal(rows.t()).t().reshape({-1, cores[k].size(1), cores[k].size(2)}).contiguous();
     }
     for (size_t k = 0; k + 1 < count; ++k) {
       project(k);
       const at::Tensor columns = cores[k].reshape({-1, cores[k].size(2)});
-      cores[k] =
-          std::get<0>(at::linalg_qr(columns)).reshape({cores[k].size(0), cores[k].size(1), -1}).contiguous();
+      cores[k] = Orthonormal(columns).reshape({cores[k].size(0), cores[k].size(1), -1}).contiguous();
     }
   }
   project(count - 1);

@@ -88,8 +88,7 @@ void AddWhitening(std::vector<ParameterDescription>& parameters) {
                         10,
                         {},
                         "whiten=input|fisher"});
-  parameters.push_back(
-      {"gradient_windows", Type::kInteger, "48", "windows for gradients", 1, 1e6, {}, "whiten=fisher"});
+  AddGradientWindows(parameters, "whiten=fisher");
   parameters.push_back({"factors",
                         Type::kChoice,
                         "independent",

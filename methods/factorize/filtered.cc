@@ -11,11 +11,6 @@
 namespace tnb {
 namespace {
 
-// Rows that span the same, orthonormal.
-at::Tensor Orthonormal(const at::Tensor& rows) {
-  return std::get<0>(at::linalg_qr(rows.t())).t().contiguous();
-}
-
 // rows · matrix of a symmetric matrix, in its precision; fp32.
 at::Tensor Product(const at::Tensor& rows, const at::Tensor& matrix) {
   if (matrix.scalar_type() == at::kFloat) return TimesTransposed(rows, matrix);
@@ -156,7 +151,7 @@ std::optional<at::Tensor> FilteredVectors(const at::Tensor& gram, int64_t rank) 
     while (degree < kMostDegree && amplified(degree, smallest) < 0.99 * kStandsOut &&
            amplified(degree + 1, largest) <= most_growth * amplified(degree + 1, smallest))
       ++degree;
-    basis = Orthonormal(Filtered(basis, gram, fp32, cut, degree));
+    basis = Orthonormal(Filtered(basis, gram, fp32, cut, degree).t()).t().contiguous();
     const at::Tensor image = Product(basis, gram);
     const at::Tensor small = TimesTransposed(image, basis);
     const auto [ascending, by_value] = at::linalg_eigh((small + small.t()) / 2);

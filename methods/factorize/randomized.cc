@@ -9,8 +9,6 @@
 namespace tnb {
 namespace {
 
-at::Tensor Orthonormal(const at::Tensor& columns) { return std::get<0>(at::linalg_qr(columns)); }
-
 // The matrix times `width` random vectors: [rows, width].
 at::Tensor Sample(const at::Tensor& matrix, int64_t width) {
   return at::matmul(matrix, RandomStart(matrix.size(1), width, matrix.scalar_type()));
@@ -23,6 +21,8 @@ double Captured(const at::Tensor& y, int64_t rank) {
 }
 
 }  // namespace
+
+at::Tensor Orthonormal(const at::Tensor& columns) { return std::get<0>(at::linalg_qr(columns)); }
 
 at::Tensor RandomStart(int64_t rows, int64_t cols, at::ScalarType type) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{20110615});

@@ -19,6 +19,9 @@ bool FewValues(int64_t rows, int64_t cols, int64_t rank);
 // random numbers are the same every time.
 std::optional<TruncatedSvd> RandomizedSvd(const at::Tensor& matrix, int64_t rank);
 
+// Columns that span the same, orthonormal, by Householder's QR.
+at::Tensor Orthonormal(const at::Tensor& columns);
+
 // Standard normal [rows, cols], the same every time.
 at::Tensor RandomStart(int64_t rows, int64_t cols, at::ScalarType type);
 

@@ -104,7 +104,7 @@ std::optional<TruncatedSvd> Leading(const at::Tensor& matrix, int64_t rank, at::
     result.left = leading.columns;
     if (!wide) {
       const at::Tensor y = TimesTransposed(matrix, leading.columns.t());
-      result.left = leading.filtered ? NearlyOrthonormal(y) : std::get<0>(at::linalg_qr(y));
+      result.left = leading.filtered ? NearlyOrthonormal(y) : Orthonormal(y);
     }
     const at::Tensor rest = TimesTransposed(result.left.t(), matrix.t());
     const at::Tensor squares = rest.square().sum(1, false, at::kDouble);

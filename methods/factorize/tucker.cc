@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "methods/factorize/factorizer.h"
+#include "methods/factorize/randomized.h"
 
 namespace tnb {
 namespace {
@@ -30,7 +31,7 @@ std::pair<at::Tensor, at::Tensor> ModeVectors(const at::Tensor& t, size_t k) {
     // lose.
     const auto [values, vectors] = at::linalg_eigh(at::matmul(unfolded.t(), unfolded));
     if (at::isfinite(values).all().item<bool>()) {
-      return {std::get<0>(at::linalg_qr(at::matmul(unfolded, vectors.flip(1)))),
+      return {Orthonormal(at::matmul(unfolded, vectors.flip(1))),
               at::constant_pad_nd(values.flip(0).clamp_min(0), {0, size - values.size(0)})};
     }
   }

@@ -212,8 +212,7 @@ StageEntry GptqEntry() {
   AddFeed(description.parameters);
   description.parameters.push_back(
       {"damp", Type::kReal, "0.01", "added to the input covariance, in means of its diagonal", 0, 10, {}});
-  description.parameters.push_back(
-      {"gradient_windows", Type::kInteger, "48", "windows for gradients", 1, 1e6, {}, "metric=fisher"});
+  AddGradientWindows(description.parameters, "metric=fisher");
   description.parameters.push_back({"output_damp",
                                     Type::kReal,
                                     "0.1",
